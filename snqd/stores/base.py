@@ -1,0 +1,344 @@
+"""The `Store` protocol: what every engine promises, in the words of `docs/architecture.md`.
+
+States of an item: *ready* (claimable now), *scheduled* (its time has not come, or it waits for a retry),
+*claimed* (a worker holds it until `lease_until`). Done and discarded items leave the store; what is given up moves
+to the dead letters.
+
+A store object belongs to one process and is used by one thread at a time; it connects after the fork. Methods block.
+Every method may raise `StoreUnavailable` (nothing is lost: call again after `reconnect`), and none raises for an item
+whose claim is no longer ours: those come back as `lost`.
+
+The behavioural contract is `tests/stores/contract.py`, run on every store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
+
+
+class ItemState(StrEnum):
+    READY = "ready"
+    SCHEDULED = "scheduled"
+    CLAIMED = "claimed"
+
+
+class DeadReason(StrEnum):
+    """Why an item is a dead letter."""
+
+    ATTEMPTS = "attempts"
+    """It failed `max_attempts` times."""
+    CRASH = "crash"
+    """It was running at `crash_limit` deaths of a worker: a poison item."""
+    BAD_ITEM = "bad_item"
+    """Its frame is not valid for its codec."""
+
+
+class Lane(NamedTuple):
+    """A wish: up to `limit` ready items of `queues`.
+
+    Across the queues of a lane, the queue whose first item is most urgent, then oldest, is served first, a batch at a
+    time; within a queue strictly by priority, then `available_at`, then id.
+    """
+
+    queues: tuple[QueueName, ...]
+    limit: int
+
+
+class Done(NamedTuple):
+    """The item is done: delete it. `outbox` is stored in the same transaction, only if the claim is still ours."""
+
+    item: Item
+    outbox: tuple[NewItem, ...] = ()
+
+
+class Retried(NamedTuple):
+    """The item failed or asked for a retry: attempts + 1, scheduled `delay_seconds` from now, error kept in history."""
+
+    item: Item
+    delay_seconds: float
+    error: str
+    traceback: str = ""
+
+
+class DeadLettered(NamedTuple):
+    """The item is given up: attempts + 1, moved to the dead letters with its history."""
+
+    item: Item
+    reason: DeadReason
+    error: str
+    traceback: str = ""
+
+
+class Discarded(NamedTuple):
+    """The handler discards the item: delete it."""
+
+    item: Item
+    reason: str
+
+
+class Released(NamedTuple):
+    """The item goes back without using an attempt: ready again, or scheduled `delay_seconds` from now.
+
+    `note` (when not empty) becomes its last error, e.g. "unknown site 'x'".
+    """
+
+    item: Item
+    delay_seconds: float = 0.0
+    note: str = ""
+
+
+Outcome = Done | Retried | DeadLettered | Discarded | Released
+
+
+class Exchanged(NamedTuple):
+    """What `exchange` did: items claimed (in the order of handling), and items whose outcome came too late."""
+
+    claimed: list[Item]
+    lost: list[Item]
+
+
+class Blame(NamedTuple):
+    """An item that was running when its worker died.
+
+    `crashed`: it may have killed the worker: crash_attempts + 1 and attempts + 1; at `crash_limit` it is a dead
+    letter, else ready at once. Otherwise it was stopped for its time limit: attempts + 1 and, at `max_attempts`, a
+    dead letter, else scheduled after `delay_seconds`.
+    """
+
+    item: ItemId
+    error: str
+    crashed: bool
+    max_attempts: int
+    delay_seconds: float = 0.0
+
+
+class Blamed(NamedTuple):
+    """What became of a blamed item."""
+
+    item: ItemId
+    queue: QueueName
+    site: SiteName
+    attempts: int
+    crash_attempts: int
+    dead: DeadReason | None
+
+
+class Repaired(NamedTuple):
+    """What `repair` gave back: blamed items, and the number of items released without using an attempt."""
+
+    blamed: list[Blamed]
+    released: int
+
+
+class Reclaimed(NamedTuple):
+    """Items given back because their lease ran out."""
+
+    claimant: str
+    items: int
+
+
+class Promoted(NamedTuple):
+    """How many scheduled items became ready, and seconds until the next one is due (None: none is scheduled)."""
+
+    items: int
+    next_due_seconds: float | None
+
+
+class QueueFacts(NamedTuple):
+    """Counts of one queue of one site. `lag_seconds` is the age of the oldest ready item, 0.0 when there is none."""
+
+    queue: QueueName
+    site: SiteName
+    ready: int
+    scheduled: int
+    claimed: int
+    dead: int
+    lag_seconds: float
+
+
+class HistoryEntry(NamedTuple):
+    """One handling that ended badly. `at` in epoch seconds."""
+
+    at: float
+    attempt: int
+    error: str
+
+
+HISTORY_LIMIT = 20
+"""Entries of history kept per item: the first and the latest ones."""
+ERROR_LIMIT = 2000
+"""Characters of an error message that are kept."""
+TRACEBACK_LIMIT = 16000
+"""Characters of a traceback that are kept, from its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRecord:
+    """An item as people inspect it. Dead letters have `reason`, `traceback`, `died`. Times in epoch seconds."""
+
+    id: ItemId
+    site: SiteName
+    queue: QueueName
+    state: str
+    """ready, scheduled, claimed or dead."""
+    codec: str
+    frame: bytes
+    priority: int
+    created: float
+    available_at: float
+    attempts: int
+    crash_attempts: int
+    unique_key: str | None = None
+    claimed_by: str | None = None
+    lease_until: float | None = None
+    last_error: str | None = None
+    history: tuple[HistoryEntry, ...] = ()
+    reason: str | None = None
+    traceback: str | None = None
+    died: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemFilter:
+    """Which items a person means; empty fields match everything. All given fields must match."""
+
+    ids: tuple[int, ...] = ()
+    queue: str | None = None
+    site: str | None = None
+    state: ItemState | None = None
+    reason: str | None = None
+    """Dead letters only."""
+    error: str | None = None
+    """Substring of the last error."""
+    older_than_seconds: float | None = None
+    """Created (waiting items) or died (dead letters) at least this long ago."""
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaStatus:
+    """Which migrations the store has and which this program knows."""
+
+    applied: tuple[str, ...]
+    known: tuple[str, ...]
+    pending: tuple[str, ...] = field(default=())
+    unknown: tuple[str, ...] = field(default=())
+    """Applied by a newer snqd."""
+
+
+class Store(Protocol):
+    """See the module. `claimant` (set by the worker before the first claim) is what `claimed_by` says."""
+
+    kind: str
+    claimant: str
+    linger_seconds: float
+    """How long after an empty claim a worker looks once more: what a wake-up may be late, debouncing included."""
+    wakeup_problem: str | None
+    """Why `open_wakeups` gave no descriptors, in words for the operator; None when it did."""
+
+    # connection
+    def connect(self) -> None:
+        """Connect and check the schema. Raises `StoreUnavailable`, `SchemaMismatch`, `StoreError`."""
+
+    def reconnect(self, held: Iterable[Item]) -> None:
+        """Connect again after `StoreUnavailable`, and release what is claimed in our name but not in `held`.
+
+        (A claim whose answer was lost with the connection would otherwise wait for its lease to end.)
+        """
+
+    def close(self) -> None: ...
+
+    # enqueue
+    def enqueue(self, items: Sequence[NewItem]) -> list[ItemId | None]:
+        """Store items in one durable transaction; None for one whose unique key is taken."""
+
+    def enqueue_many(self, items: Iterable[NewItem]) -> int:
+        """Store a batch the fastest way, in one transaction; the number stored (duplicates are not)."""
+
+    # work
+    def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
+        """Report outcomes and claim for each lane, in one durable transaction.
+
+        An item that another claimant holds is never given out; items locked by a claim in progress are skipped.
+        """
+
+    def renew(self, items: Sequence[Item]) -> list[Item]:
+        """Extend the leases of `items` to `lease_seconds` from now; those no longer ours are returned."""
+
+    def transaction(self, item: Item) -> AbstractContextManager[Any]:
+        """A transaction that acks `item` and in which a handler works; the value is a driver connection.
+
+        Raises `LeaseLost` at once if the claim is not ours. Commits on leaving, rolls back on an exception (the claim
+        is then still ours). Runs on a connection of its own, so that leases are renewed and items claimed meanwhile.
+        """
+
+    # care
+    def promote(self) -> Promoted:
+        """Make due scheduled items ready."""
+
+    def reclaim(self) -> list[Reclaimed]:
+        """Give back items whose lease ran out, without using an attempt."""
+
+    def claimants(self) -> list[str]:
+        """Everyone who holds an item now."""
+
+    def repair(self, claimant: str, blames: Sequence[Blame], *, crash_limit: int) -> Repaired:
+        """Give back what a dead claimant held. Repeating it does nothing: only items still in its name are touched."""
+
+    def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
+        """Queues that have items and are not in `handled`, found without counting items."""
+
+    # waking
+    def open_wakeups(self) -> list[int]:
+        """Begin to watch for new items; file descriptors that become readable then. Empty: only polling is possible.
+
+        Called in one worker per host and group (the one with the watch), which wakes the others.
+        """
+
+    def read_wakeups(self) -> bool:
+        """Read the descriptors of `open_wakeups` without blocking. True: look for items now."""
+
+    def close_wakeups(self) -> None: ...
+
+    # people
+    def counts(self) -> list[QueueFacts]:
+        """Exact counts per queue and site. Walks the table: for people, not for a hot path."""
+
+    def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
+        """Waiting and claimed items, oldest id first, streamed."""
+
+    def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
+        """Dead letters, oldest id first, streamed."""
+
+    def retry_now(self, wanted: ItemFilter) -> int:
+        """Make matching scheduled items ready."""
+
+    def discard(self, wanted: ItemFilter) -> int:
+        """Delete matching items that are not claimed."""
+
+    def replay(self, wanted: ItemFilter) -> int:
+        """Move matching dead letters back: ready, attempts and crash attempts 0, history kept."""
+
+    def discard_dead(self, wanted: ItemFilter) -> int:
+        """Delete matching dead letters."""
+
+    # schema
+    def schema_status(self) -> SchemaStatus: ...
+
+    def schema_upgrade(self) -> list[str]:
+        """Apply pending migrations, each in a transaction; their names. Safe when two run at once."""
+
+
+class Migration(NamedTuple):
+    """A numbered, forward-only step of the schema: file name without `.sql`, and its text."""
+
+    name: str
+    sql: str
