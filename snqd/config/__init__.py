@@ -1,0 +1,1 @@
+"""Configuration: what can be set (`schema`), and where each value came from (`load`)."""

@@ -1,0 +1,145 @@
+"""The settings: one frozen dataclass per section of the TOML file.
+
+The docstring under a field is its entry in `docs/configuration.md`, which is generated from here.
+Durations are in seconds and say so in their name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Settings = dict[str, Any]
+"""Free-form values of the application: snqd carries them to the handlers and does not look inside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonConfig:
+    """`[daemon]`: the supervisor and its workers."""
+
+    name: str = "main"
+    """Name of the daemon; worker ids are `<name>.<slot>`, e.g. `main.3`."""
+    serve: tuple[str, ...] = ("main",)
+    """Groups of queues that this daemon serves. A handler is in group `main` unless it says otherwise."""
+    threads: int | None = None
+    """Number of workers; unset = one per CPU. 0 = one worker, still supervised. (The name is the original's.)"""
+    runtime_dir: str | None = None
+    """Folder for the pidfile and the worker board; unset = `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR/snqd` or a private
+    folder under the system's temporary folder.
+    """
+    pidfile: str | None = None
+    """Path of the pidfile; unset = `<runtime_dir>/<name>.pid`."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """Form of the log on standard error; `auto` = text on a terminal, JSON lines otherwise."""
+    log_file: str | None = None
+    """File that receives the log of a detached daemon."""
+    user: str | None = None
+    """Run the workers and the supervisor as this user (needs root at start)."""
+    group: str | None = None
+    """Run as this group; unset = the primary group of `user`."""
+    grace_seconds: float = 30.0
+    """On TERM, INT and worker replacement: time for running items to end before they are released."""
+    memory_soft_limit: str = "90%"
+    """Restart a worker between items when its resident memory passes this: percentage of the cgroup's or machine's
+    memory divided among the workers, or absolute (`300M`, `1G`); `none` = no limit.
+    """
+    debug_memory: bool = False
+    """Log resident memory after every batch."""
+    max_items: int = 0
+    """Replace a worker after this many items; 0 = never."""
+    max_age_seconds: float = 0.0
+    """Replace a worker after this time; 0 = never."""
+    respawn_delay_seconds: float = 0.1
+    """First delay before a worker that crashed is respawned after the free first respawn; doubles with every quick
+    death.
+    """
+    respawn_limit: int = 8
+    """Quick deaths in a row (each within `respawn_window_seconds` of its start) after which a slot is `fatal`."""
+    respawn_window_seconds: float = 10.0
+    """A worker that lives longer than this has recovered: the count of quick deaths starts again."""
+    crash_limit: int = 3
+    """An item that was running at this many worker deaths is dead-lettered as a poison item."""
+    watchdog_seconds: float = 60.0
+    """Report a worker whose loop has not beaten for this long while no item is running in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """`[store]`: where the items are."""
+
+    url: str = "sqlite:///snqd.db"
+    """`sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/db` (any libpq form) or `memory://`."""
+    lease_seconds: float = 60.0
+    """How long a claim is held without renewal. Only matters when a whole host dies: dead workers are repaired at
+    once.
+    """
+    poll_interval_seconds: float = 1.0
+    """Longest time between two looks at the store when nothing wakes the worker; jittered by a quarter."""
+    batch_limit: int = 256
+    """Most items that one claim takes. The real number follows how fast the handlers are."""
+    prefetch_seconds: float = 0.02
+    """How many seconds of work a worker may hold that it has not started."""
+    frame_limit_bytes: int = 1024 * 1024
+    """Largest frame that can be enqueued."""
+    sweep_seconds: float = 2.0
+    """How often each worker looks for expired leases, dead claimants, and queues without a handler."""
+    synchronous: Literal["full", "normal"] = "full"
+    """SQLite: `full` survives power loss; `normal` may lose the last commits at power loss (never at a crash)."""
+    listen: bool = True
+    """PostgreSQL: wake by LISTEN/NOTIFY (one connection per host). Off, or behind a pooler, workers poll."""
+    listen_url: str | None = None
+    """PostgreSQL: where to LISTEN when `url` goes through a transaction pooler; unset = `url`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlersConfig:
+    """`[handlers]`: where handlers come from."""
+
+    modules: tuple[str, ...] = ()
+    """Python modules whose handlers are registered."""
+    entry_points: bool = True
+    """Also register handlers of installed packages (entry point group `snqd.handlers`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueConfig:
+    """`[queue.NAME]`: overrides what the handler of that queue declares. Unset = the handler's own."""
+
+    group: str | None = None
+    """Group whose daemons serve the queue."""
+    max_attempts: int | None = None
+    """Handlings before an item is dead-lettered."""
+    time_limit_seconds: float | None = None
+    """Longest time that one handling may take; 0 = no limit."""
+    concurrency: int | None = None
+    """Items of this queue that one worker handles at the same time."""
+    retry_first_seconds: float | None = None
+    """Delay before the second attempt."""
+    retry_factor: float | None = None
+    """Each further delay is this many times longer."""
+    retry_limit_seconds: float | None = None
+    """Longest delay between attempts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitesConfig:
+    """`[sites]`: where sites (tenants) come from, besides `[site.NAME]` tables."""
+
+    directory: str | None = None
+    """Folder with one `NAME.toml` per site; each holds the site's settings. Relative to the configuration file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration. `site` maps a site's name to its settings, which override `settings`.
+
+    No site declared anywhere = exactly one site, `default`.
+    """
+
+    daemon: DaemonConfig = field(default_factory=DaemonConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    handlers: HandlersConfig = field(default_factory=HandlersConfig)
+    queue: dict[str, QueueConfig] = field(default_factory=dict)
+    sites: SitesConfig = field(default_factory=SitesConfig)
+    site: dict[str, Settings] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)

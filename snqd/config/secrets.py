@@ -1,0 +1,32 @@
+"""What must not be shown: passwords in addresses, and values whose key says that they are secret."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+URL_KEYS = ("store.url", "store.listen_url")
+HIDDEN = "***"
+
+_IN_AUTHORITY = re.compile(r"(://[^:/@\s]*:)\S*@")  # up to the last @: a password may hold one, a host may not
+_IN_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'?|[^&\s]*)")
+_SECRET_KEY = re.compile(
+    r"(?i)(pass|passwd|password|passphrase|secret|token|credential|dsn|private|apikey|(^|_)key)s?$"
+)
+
+
+def redact_url(url: str) -> str:
+    """`url` (also libpq's `key=value` form) without its password."""
+    without = _IN_AUTHORITY.sub(rf"\g<1>{HIDDEN}@", url)
+    return _IN_PARAMETER.sub(rf"\g<1>{HIDDEN}", without)
+
+
+def redact_settings(value: Any, key: str = "") -> Any:
+    """A copy of free-form settings in which secret-looking values are hidden, at any depth."""
+    if isinstance(value, dict):
+        return {name: redact_settings(inner, name) for name, inner in value.items()}
+    if _SECRET_KEY.search(key):
+        return HIDDEN
+    if isinstance(value, list):
+        return [redact_settings(inner) for inner in value]
+    return redact_url(value) if isinstance(value, str) else value

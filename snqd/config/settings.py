@@ -1,0 +1,95 @@
+"""The schema as data: every setting with its kind, default and environment variable, read from the dataclasses."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import MISSING, dataclass, fields
+from enum import StrEnum
+from functools import cache
+from typing import Any, Literal
+
+from snqd.config.schema import DaemonConfig, HandlersConfig, QueueConfig, SitesConfig, StoreConfig
+
+SECTIONS: dict[str, type] = {
+    "daemon": DaemonConfig,
+    "store": StoreConfig,
+    "handlers": HandlersConfig,
+    "sites": SitesConfig,
+}
+"""Tables with fixed keys, which can also be set from the environment."""
+
+QUEUE = "queue"
+"""Prefix of the tables `[queue.NAME]`, whose keys are those of `QueueConfig`."""
+
+FREE_FORM = ("settings", "site")
+"""Tables that belong to the application."""
+
+
+class Kind(StrEnum):
+    """What a value is, in the words of an error message."""
+
+    TEXT = "text in quotes"
+    WHOLE = "a whole number"
+    NUMBER = "a number"
+    TRUTH = "true or false"
+    NAMES = 'a list of texts, as in ["a", "b"]'
+    CHOICE = "one of"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One key. `key` is `section.name`; for queues `queue.*.name`."""
+
+    key: str
+    kind: Kind
+    choices: tuple[str, ...] = ()
+    default: Any = None
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition(".")[2]
+
+    @property
+    def variable(self) -> str | None:
+        """The environment variable that sets it; None for keys of a queue."""
+        return None if self.key.startswith(f"{QUEUE}.") else f"SNQD_{self.key.replace('.', '_').upper()}"
+
+    @property
+    def expected(self) -> str:
+        """What a right value looks like."""
+        if self.kind is Kind.CHOICE:
+            return f"{Kind.CHOICE} {', '.join(repr(choice) for choice in self.choices)}"
+        return str(self.kind)
+
+
+@cache
+def settings() -> dict[str, Setting]:
+    """Every setting by its key, in the order of the schema."""
+    found = {}
+    for section, owner in SECTIONS.items():
+        found.update({setting.key: setting for setting in _of(owner, section)})
+    found.update({setting.key: setting for setting in _of(QueueConfig, f"{QUEUE}.*")})
+    return found
+
+
+def setting_of(key: str) -> Setting:
+    """The setting of a full key; `queue.mail.group` is found as `queue.*.group`. Raises `KeyError`."""
+    if key.startswith(f"{QUEUE}."):
+        return settings()[f"{QUEUE}.*.{key.rpartition('.')[2]}"]
+    return settings()[key]
+
+
+def _of(owner: Any, prefix: str) -> list[Setting]:
+    hints = typing.get_type_hints(owner)
+    return [_setting(f"{prefix}.{field.name}", hints[field.name], field.default) for field in fields(owner)]
+
+
+def _setting(key: str, hint: Any, default: Any) -> Setting:
+    assert default is not MISSING, f"{key}: every setting has a default"
+    if isinstance(hint, types.UnionType):  # X | None
+        (hint,) = (part for part in typing.get_args(hint) if part is not types.NoneType)
+    if typing.get_origin(hint) is Literal:
+        return Setting(key=key, kind=Kind.CHOICE, choices=typing.get_args(hint), default=default)
+    kinds = {str: Kind.TEXT, int: Kind.WHOLE, float: Kind.NUMBER, bool: Kind.TRUTH, tuple[str, ...]: Kind.NAMES}
+    return Setting(key=key, kind=kinds[hint], default=default)

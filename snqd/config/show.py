@@ -1,0 +1,81 @@
+"""The configuration for people: every value with its origin, and what a reload changes. Secrets are hidden."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from snqd.config.secrets import URL_KEYS, redact_settings, redact_url
+from snqd.config.settings import FREE_FORM, QUEUE, SECTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from snqd.config.load import Loaded
+    from snqd.config.schema import Config
+
+
+class Shown(NamedTuple):
+    """One value. `origin` is `default`, `FILE:LINE`, `environment NAME` or `flag --NAME`."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+def shown(loaded: Loaded) -> Iterator[Shown]:
+    """Every setting of every section, queues only where they are set, and the free-form tables."""
+    for key, value in _flat(loaded.config).items():
+        if key.partition(".")[0] in FREE_FORM:
+            yield Shown(key, value, str(loaded.path))
+        else:
+            yield Shown(key, value, loaded.origin(key).place())
+
+
+def diff(old: Config, new: Config) -> tuple[str, ...]:
+    """What changed, as `key: old -> new`; a changed secret shows only that it changed."""
+    before, after = _flat(old), _flat(new)
+    full_before, full_after = _flat(old, is_redacted=False), _flat(new, is_redacted=False)
+    keys = [*after, *(key for key in before if key not in after)]
+    return tuple(
+        _change(key, before.get(key), after.get(key)) for key in keys if full_before.get(key) != full_after.get(key)
+    )
+
+
+def as_text(value: Any) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return "(unset)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return ", ".join(map(as_text, value)) or "(none)"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _change(key: str, old: Any, new: Any) -> str:
+    return f"{key}: changed" if old == new else f"{key}: {_words(old)} -> {_words(new)}"
+
+
+def _words(value: Any) -> str:
+    text = as_text(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _flat(config: Config, *, is_redacted: bool = True) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for section, owner in SECTIONS.items():
+        for field in fields(owner):
+            key = f"{section}.{field.name}"
+            value = getattr(getattr(config, section), field.name)
+            found[key] = redact_url(value) if is_redacted and key in URL_KEYS and value else value
+    for queue, overrides in config.queue.items():
+        for field in fields(overrides):
+            value = getattr(overrides, field.name)
+            if value is not None:
+                found[f"{QUEUE}.{queue}.{field.name}"] = value
+    for table in FREE_FORM:
+        values = getattr(config, table)
+        for key, value in (redact_settings(values) if is_redacted else values).items():
+            found[f"{table}.{key}"] = value
+    return found

@@ -1,0 +1,227 @@
+"""Where values come from: the file, the environment and the flags, each as a list of given settings.
+
+A source only says what was given and where; `snqd.config.load` decides between sources. Mistakes are collected as
+one-line problems instead of raised one at a time, so that `snqd config check` shows all of them at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from snqd.config.document import Document
+from snqd.config.secrets import URL_KEYS, redact_url
+from snqd.config.settings import FREE_FORM, QUEUE, SECTIONS, Setting, setting_of, settings
+from snqd.config.values import check, from_text, from_toml, nearest
+from snqd.errors import BadItem, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FILE_VARIABLE = "SNQD_CONFIG"
+OTHER_VARIABLES = (FILE_VARIABLE, "SNQD_DEBUG", "SNQD_TEST_DSN")
+"""Variables that are not settings: the file's path, tracebacks on errors, and the server of the tests."""
+
+SEARCHED = (Path("snqd.toml"), Path("/etc/snqd/snqd.toml"))
+_PATH_KEYS = ("daemon.runtime_dir", "daemon.pidfile", "daemon.log_file", "sites.directory")
+_SQLITE = "sqlite:///"
+# An orchestrator announces a service called "snqd" to every container with variables like these.
+_SERVICE_LINK = re.compile(r"_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)$")
+
+
+class Origin(NamedTuple):
+    """Where a value was given. `place()` is for people."""
+
+    words: str
+    document: Document | None = None
+    path: tuple[str, ...] = ()
+
+    def place(self) -> str:
+        return self.document.place(self.path) if self.document is not None else self.words
+
+
+DEFAULT = Origin("default")
+
+
+class Given(NamedTuple):
+    """A setting's value in its type, and where it was given."""
+
+    key: str
+    value: Any
+    origin: Origin
+
+
+class Source:
+    """The settings of one source, and what is wrong in it."""
+
+    def __init__(self) -> None:
+        self.given: list[Given] = []
+        self.problems: list[str] = []
+        self.free: dict[str, dict[str, Any]] = {}
+        """The application's tables: `settings` and `site`."""
+
+    def add(self, key: str, found: object, origin: Origin, base: Path, *, is_text: bool) -> None:
+        """Take the value `found` for `key`; relative paths in it begin at `base`."""
+        setting = setting_of(key)
+        try:
+            value = from_text(str(found), setting) if is_text else from_toml(found, setting)
+            check(value, setting)
+        except ValueError as error:
+            self.problems.append(f"{origin.place()}: {key} is {_shown(key, found)}: {error}")
+        else:
+            self.given.append(Given(key, _anchored(key, value, base), origin))
+
+
+def find_file(flag: str | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The configuration file: `--config`, else `$SNQD_CONFIG`, else the first that exists of `SEARCHED`, else none."""
+    named = flag or environ.get(FILE_VARIABLE)
+    if named:
+        return cwd / named
+    return next((path for path in (cwd / searched for searched in SEARCHED) if _exists(path)), None)
+
+
+def read_file(path: Path) -> Source:
+    """The settings of a TOML file. Raises `ConfigError` if it is no TOML at all."""
+    try:
+        document = Document(path)
+    except ConfigError as error:
+        if not _exists(path):
+            raise ConfigError(f"{error}: name the configuration with --config or ${FILE_VARIABLE}") from None
+        raise
+    source = Source()
+    for name, table in document.values.items():
+        if name not in (*SECTIONS, QUEUE, *FREE_FORM):
+            source.problems.append(_unknown_section(document, name))
+        elif not isinstance(table, dict):
+            source.problems.append(f"{document.place((name,))}: {name} must be a table: write [{name}]")
+        elif name in FREE_FORM:
+            source.free[name] = table
+        elif name == QUEUE:
+            for queue, keys in table.items():
+                _add_queue(source, document, queue, keys)
+        else:
+            _add_table(source, document, (name,), table)
+    return source
+
+
+def read_environment(environ: Mapping[str, str], cwd: Path) -> Source:
+    """The settings of variables `SNQD_<SECTION>_<KEY>`. An empty variable counts as not set."""
+    by_variable = {setting.variable: key for key, setting in settings().items() if setting.variable}
+    source = Source()
+    for variable, text in environ.items():
+        if not variable.startswith("SNQD_") or variable in OTHER_VARIABLES or not text:
+            continue
+        if variable in by_variable:
+            source.add(by_variable[variable], text, Origin(f"environment {variable}"), cwd, is_text=True)
+        elif not _SERVICE_LINK.search(variable):
+            source.problems.extend(_unknown_variable(variable, [str(known) for known in by_variable]))
+    return source
+
+
+def read_flags(flags: Mapping[str, tuple[str, object]], cwd: Path) -> Source:
+    """The settings of command-line flags: key → (flag, value as text or in its type)."""
+    source = Source()
+    for key, (flag, value) in flags.items():
+        found = list(value) if isinstance(value, tuple) else value
+        source.add(key, found, Origin(f"flag {flag}"), cwd, is_text=isinstance(value, str))
+    return source
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder on the way that we may not enter: reading it will say so
+        return True
+
+
+def _add_queue(source: Source, document: Document, queue: str, keys: object) -> None:
+    from snqd.items import check_name  # brings a JSON library that a plain configuration does not need
+
+    try:
+        check_name("queue", queue)
+    except BadItem as error:
+        source.problems.append(f"{document.place((QUEUE, queue))}: {error}")
+        return
+    if not isinstance(keys, dict):
+        source.problems.append(
+            f"{document.place((QUEUE, queue))}: {QUEUE}.{queue} must be a table: write [{QUEUE}.{_quoted(queue)}]"
+        )
+        return
+    _add_table(source, document, (QUEUE, queue), keys)
+
+
+def _add_table(source: Source, document: Document, path: tuple[str, ...], table: dict[str, Any]) -> None:
+    section = path[0] if path[0] != QUEUE else f"{QUEUE}.*"
+    known = {setting.name: setting for key, setting in settings().items() if key.rpartition(".")[0] == section}
+    for name, found in table.items():
+        origin = Origin(str(document.path), document, (*path, name))
+        if name in known:
+            source.add(".".join((*path, name)), found, origin, document.path.parent, is_text=False)
+        else:
+            source.problems.append(_unknown_key(origin.place(), path, name, known))
+
+
+def _unknown_section(document: Document, name: str) -> str:
+    tables = [*SECTIONS, QUEUE, *FREE_FORM]
+    elsewhere = [key for key in settings() if key.endswith(f".{name}") and not key.startswith(QUEUE)]
+    if elsewhere:
+        hint = f"did you mean {elsewhere[0]}? Write it below [{elsewhere[0].partition('.')[0]}]"
+    elif guess := nearest(name, tables):
+        hint = f"did you mean {guess}?"
+    else:
+        hint = f"tables are {', '.join(f'[{table}]' for table in tables)}; your own values go into [settings]"
+    return f"{document.place((name,))}: unknown key {_quoted(name)}: {hint}"
+
+
+def _unknown_key(place: str, path: tuple[str, ...], name: str, known: Mapping[str, Setting]) -> str:
+    table = ".".join((path[0], *map(_quoted, path[1:])))
+    elsewhere = [key for key in settings() if key.endswith(f".{name}")]
+    if guess := nearest(name, list(known), cutoff=0.9 if elsewhere else 0.6):
+        hint = f"did you mean {table}.{guess}?"
+    elif elsewhere:
+        hint = f"did you mean {elsewhere[0].replace('*', 'NAME')}?"
+    else:
+        hint = f"keys of [{table}] are {', '.join(known)}"
+    return f"{place}: unknown key {table}.{_quoted(name)}: {hint}"
+
+
+def _unknown_variable(variable: str, known: list[str]) -> Iterator[str]:
+    guess = nearest(variable, known, cutoff=0.8)
+    if guess:
+        yield f"environment {variable}: no such setting: did you mean {guess}?"
+        return
+    section = variable.removeprefix("SNQD_").partition("_")[0].lower()
+    if section in SECTIONS:
+        ours = [name for name in known if name.startswith(f"SNQD_{section.upper()}_")]
+        yield f"environment {variable}: no such setting: variables of [{section}] are {', '.join(ours)}"
+    elif section in (QUEUE, *FREE_FORM):
+        yield f"environment {variable}: [{section}] cannot be set from the environment: use the configuration file"
+
+
+def _anchored(key: str, value: Any, base: Path) -> Any:
+    """Make a path absolute: a detached daemon changes its working directory, and a reload must mean the same file."""
+    if key in _PATH_KEYS:
+        return os.path.normpath(base / Path(value).expanduser())
+    return value
+
+
+def anchored_url(url: str, cwd: Path) -> str:
+    """`sqlite:///relative.db` is relative to the working directory, wherever it was written."""
+    name = url.removeprefix(_SQLITE)
+    if name == url or not name or name.startswith(("/", ":")):
+        return url
+    return f"{_SQLITE}{quote(str(cwd))}/{name}"  # the store takes the address apart with unquote
+
+
+def _shown(key: str, found: object) -> str:
+    if key in URL_KEYS:
+        found = redact_url(str(found))
+    text = f'"{found}"' if isinstance(found, str) else str(found).lower() if isinstance(found, bool) else repr(found)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'

@@ -1,0 +1,203 @@
+"""One value: from TOML or from text to the type of its setting, and the limits that it must keep.
+
+Pure. Errors are `ValueError` with words that end the sentence "KEY is VALUE: …"; the loader adds where.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
+
+from snqd.config.settings import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from snqd.config.settings import Setting
+
+TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+URL_SCHEMES = ("sqlite", "postgresql", "postgres", "memory", "inline")
+_MEMORY = re.compile(r"(?i)(\d+(?:\.\d+)?)\s*(%|[kmgt]?)(?:i?b)?")
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+class Limits(NamedTuple):
+    """Smallest and largest number allowed; `above_zero` excludes 0 itself."""
+
+    low: float = 0
+    high: float = math.inf
+    above_zero: bool = False
+
+    @property
+    def words(self) -> str:
+        low = "more than 0" if self.above_zero else f"{self.low:g}"
+        if not math.isinf(self.high):
+            return f"{low} to {self.high:,.0f}" if not self.above_zero else f"{low}, at most {self.high:,.0f}"
+        return low if self.above_zero else f"{low} or more"
+
+
+_YEAR_SECONDS = 366 * 86400
+_SECONDS = Limits(high=_YEAR_SECONDS)
+_SOME_SECONDS = Limits(high=_YEAR_SECONDS, above_zero=True)
+_COUNT = Limits()
+_ONE_OR_MORE = Limits(low=1)
+
+LIMITS: dict[str, Limits] = {
+    "daemon.threads": Limits(high=255),  # slots of the worker board, without slot 0
+    "daemon.grace_seconds": _SECONDS,
+    "daemon.max_items": _COUNT,
+    "daemon.max_age_seconds": _SECONDS,
+    "daemon.respawn_delay_seconds": _SECONDS,
+    "daemon.respawn_limit": _ONE_OR_MORE,
+    "daemon.respawn_window_seconds": _SOME_SECONDS,
+    "daemon.crash_limit": _ONE_OR_MORE,
+    "daemon.watchdog_seconds": _SOME_SECONDS,
+    "store.lease_seconds": _SOME_SECONDS,
+    "store.poll_interval_seconds": _SOME_SECONDS,
+    "store.batch_limit": Limits(low=1, high=10_000),
+    "store.prefetch_seconds": _SECONDS,
+    "store.frame_limit_bytes": Limits(low=1, high=512 * 1024 * 1024),  # PostgreSQL and SQLite end near 1 GB
+    "store.sweep_seconds": _SOME_SECONDS,
+    "queue.*.max_attempts": _ONE_OR_MORE,
+    "queue.*.time_limit_seconds": _SECONDS,
+    "queue.*.concurrency": Limits(low=1, high=64),  # entries of a slot on the worker board
+    "queue.*.retry_first_seconds": _SECONDS,
+    "queue.*.retry_factor": _ONE_OR_MORE,
+    "queue.*.retry_limit_seconds": _SECONDS,
+}
+"""Limits of every number in the schema."""
+
+
+class MemoryLimit(NamedTuple):
+    """`daemon.memory_soft_limit`, understood: a fraction of the memory there is, or bytes, or neither = no limit."""
+
+    fraction: float | None = None
+    size_bytes: int | None = None
+
+    def of(self, total_bytes: int, *, workers: int) -> int | None:
+        """Bytes that one of `workers` may have resident, or None for no limit. A fraction is divided among them."""
+        if self.fraction is not None:
+            return int(total_bytes * self.fraction / max(workers, 1))
+        return self.size_bytes
+
+
+def from_toml(value: object, setting: Setting) -> Any:
+    """`value`, as TOML gave it, in the type of `setting`. Raises `ValueError`."""
+    match setting.kind, value:
+        case Kind.TEXT, str():
+            return value
+        case Kind.CHOICE, str() if value in setting.choices:
+            return value
+        case Kind.TRUTH, bool():
+            return value
+        case ((Kind.WHOLE | Kind.NUMBER), bool()):
+            pass  # a bool is an int in Python, not in a configuration
+        case Kind.WHOLE, int():
+            return value
+        case Kind.NUMBER, int() | float() if math.isfinite(value):
+            return float(value)
+        case Kind.NAMES, list() if all(isinstance(part, str) for part in value):
+            return tuple(value)
+    raise ValueError(f"must be {setting.expected}")
+
+
+def from_text(text: str, setting: Setting) -> Any:
+    """`text`, from the environment or a flag, in the type of `setting`. Raises `ValueError`."""
+    kind = setting.kind
+    match kind:
+        case Kind.TEXT | Kind.CHOICE:
+            return from_toml(text, setting)
+        case Kind.TRUTH:
+            if text.lower() in TRUTHS:
+                return TRUTHS[text.lower()]
+        case Kind.WHOLE | Kind.NUMBER:
+            try:
+                return from_toml(int(text) if kind is Kind.WHOLE else float(text), setting)
+            except ValueError:
+                pass  # the message below names the kind
+        case Kind.NAMES:
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        case _:
+            assert_never(kind)
+    raise ValueError(f"must be {setting.expected}")
+
+
+def check(value: Any, setting: Setting) -> None:
+    """Raise `ValueError` if `value`, of the right type, is not one that the setting can have."""
+    limits = LIMITS.get(setting.key)
+    if limits is not None:
+        is_low = value <= 0 if limits.above_zero else value < limits.low
+        if is_low or value > limits.high:
+            raise ValueError(f"must be {limits.words}")
+    special = _SPECIAL.get(setting.key)
+    if special is not None:
+        special(value)
+
+
+def parse_memory_limit(text: str) -> MemoryLimit:
+    """Understand `90%`, `300M`, `1.5G`, plain bytes, or `none`. Raises `ValueError`."""
+    if text.strip().lower() == "none":
+        return MemoryLimit()
+    found = _MEMORY.fullmatch(text.strip())
+    if found is not None and found[2] == "%" and 0 < float(found[1]) <= 100:
+        return MemoryLimit(fraction=float(found[1]) / 100)
+    if found is not None and found[2] != "%":
+        size_bytes = int(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
+        if size_bytes >= 1024**2:  # less is a forgotten unit
+            return MemoryLimit(size_bytes=size_bytes)
+    raise ValueError("must be a percentage such as '90%', a size of at least 1M such as '300M' or '1G', or 'none'")
+
+
+def nearest(name: str, known: list[str], *, cutoff: float = 0.6) -> str | None:
+    """The member of `known` that `name` was probably meant to be."""
+    import difflib  # only mistakes pay for it
+
+    found = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return found[0] if found else None
+
+
+def _check_daemon_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", name):
+        raise ValueError("must be 1 to 63 letters, digits, '_', '.' or '-': it names files and workers")
+
+
+def _check_url(url: str) -> None:
+    scheme, separator, _rest = url.partition("://")
+    if not separator and re.match(r"\s*\w+\s*=", url):
+        return  # libpq's key=value form
+    if separator and scheme in URL_SCHEMES:
+        return
+    guess = nearest(scheme, list(URL_SCHEMES), cutoff=0.7) if separator else None
+    hint = f" (did you mean {guess}://?)" if guess else ""
+    raise ValueError(f"must be the address of a store: 'sqlite:///FILE.db' or 'postgresql://USER@HOST/DATABASE'{hint}")
+
+
+def _check_modules(modules: tuple[str, ...]) -> None:
+    for module in modules:
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise ValueError(f"must be names of Python modules, as in 'myapp.handlers'; {module!r} is not one")
+
+
+def _check_groups(groups: tuple[str, ...]) -> None:
+    if not groups or not all(groups):
+        raise ValueError("must name at least one group")
+
+
+def _check_path(path: str | None) -> None:
+    if path is not None and (not path or "\0" in path):
+        raise ValueError("must be a path")
+
+
+_SPECIAL: dict[str, Callable[[Any], object]] = {
+    "daemon.name": _check_daemon_name,
+    "daemon.serve": _check_groups,
+    "daemon.memory_soft_limit": parse_memory_limit,
+    "daemon.runtime_dir": _check_path,
+    "daemon.pidfile": _check_path,
+    "daemon.log_file": _check_path,
+    "sites.directory": _check_path,
+    "store.url": _check_url,
+    "store.listen_url": _check_url,
+    "handlers.modules": _check_modules,
+}

@@ -1,0 +1,380 @@
+"""`MemoryStore`: items in the memory of one process, for tests and for programs that can lose them.
+
+`memory://name` is the same data for every store of the process that says that name, in any thread; it is gone with the
+process. See `memory_data.py` for how they are kept.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, assert_never
+
+from snqd.errors import LeaseLost
+from snqd.stores.base import (
+    Blamed,
+    DeadLettered,
+    DeadReason,
+    Discarded,
+    Done,
+    Exchanged,
+    HistoryEntry,
+    ItemRecord,
+    ItemState,
+    Promoted,
+    QueueFacts,
+    Reclaimed,
+    Released,
+    Repaired,
+    Retried,
+    SchemaStatus,
+)
+from snqd.stores.history import error_text, extended, traceback_text
+from snqd.stores.memory_data import Data, Row, check, facts, matches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from snqd.config.schema import StoreConfig
+    from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
+    from snqd.stores.base import Blame, ItemFilter, Lane, Outcome
+
+
+_by_name: defaultdict[str, Data] = defaultdict(Data)
+
+
+class MemoryTransaction:
+    """What a transactional handler gets: items that are stored if and only if its item is acked."""
+
+    def __init__(self) -> None:
+        self.items: list[NewItem] = []
+
+
+def enqueue(connection: MemoryTransaction, items: Sequence[NewItem]) -> list[ItemId | None]:
+    """Store `items` with the transaction; their ids are not known yet."""
+    connection.items.extend(items)
+    return [None] * len(items)
+
+
+def enqueue_many(connection: MemoryTransaction, items: Iterable[NewItem]) -> int:
+    before = len(connection.items)
+    connection.items.extend(items)
+    return len(connection.items) - before
+
+
+class MemoryStore:
+    """See `snqd.stores.base.Store`. Unlike other stores it may be used by any thread at any time."""
+
+    kind = "memory"
+    linger_seconds = 0.0
+
+    def __init__(self, config: StoreConfig) -> None:
+        self.claimant = ""
+        self.wakeup_problem: str | None = None
+        self._lease_seconds = config.lease_seconds
+        self._data = _by_name[config.url.removeprefix("memory://")]
+        self._bell: tuple[int, int] | None = None
+
+    # connection
+
+    def connect(self) -> None:
+        """Nothing to do."""
+
+    def reconnect(self, held: Iterable[Item]) -> None:
+        kept = {(item.id, item.token) for item in held}
+        with self._data.lock:
+            for row in self._claimed():
+                if row.claimed_by == self.claimant and (row.id, row.token) not in kept:
+                    self._data.place(row, ItemState.READY)
+
+    def close(self) -> None:
+        self.close_wakeups()
+
+    # enqueue
+
+    def enqueue(self, items: Sequence[NewItem]) -> list[ItemId | None]:
+        for item in items:
+            check(item)
+        with self._data.lock:
+            ids = [self._data.add(item) for item in items]
+            if any(item_id is not None for item_id in ids):
+                self._data.ring()
+        return ids
+
+    def enqueue_many(self, items: Iterable[NewItem]) -> int:
+        return sum(item_id is not None for item_id in self.enqueue(list(items)))
+
+    # work
+
+    def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
+        with self._data.lock:
+            lost = [outcome.item for outcome in outcomes if not self._carry_out(outcome)]
+            return Exchanged(self._claim(lanes), lost)
+
+    def renew(self, items: Sequence[Item]) -> list[Item]:
+        lost = []
+        with self._data.lock:
+            for item in items:
+                row = self._held(item)
+                if row is None:
+                    lost.append(item)
+                else:
+                    row.lease_until = time.time() + self._lease_seconds
+        return lost
+
+    @contextmanager
+    def transaction(self, item: Item) -> Iterator[MemoryTransaction]:
+        with self._data.lock:
+            self._need(item)
+        work = MemoryTransaction()
+        yield work
+        with self._data.lock:
+            self._need(item)
+            self._carry_out(Done(item, tuple(work.items)))
+
+    # care
+
+    def promote(self) -> Promoted:
+        data = self._data
+        promoted = 0
+        with data.lock:
+            due = data.due()
+            while due is not None and due <= time.time():
+                row = data.items[data.scheduled[0][1]]
+                data.place(row, ItemState.READY)
+                promoted += 1
+                due = data.due()
+            return Promoted(promoted, None if due is None else max(0.0, due - time.time()))
+
+    def reclaim(self) -> list[Reclaimed]:
+        found: defaultdict[str, int] = defaultdict(int)
+        with self._data.lock:
+            for row in self._claimed():
+                if row.lease_until < time.time():
+                    found[row.claimed_by] += 1
+                    self._data.place(row, ItemState.READY)
+        return [Reclaimed(*gone) for gone in found.items()]
+
+    def claimants(self) -> list[str]:
+        with self._data.lock:
+            return sorted({row.claimed_by for row in self._claimed()})
+
+    def repair(self, claimant: str, blames: Sequence[Blame], *, crash_limit: int) -> Repaired:
+        with self._data.lock:
+            blamed = [self._blame(claimant, blame, crash_limit) for blame in blames]
+            left = [row for row in self._claimed() if row.claimed_by == claimant]
+            for row in left:
+                self._data.place(row, ItemState.READY)
+            return Repaired([found for found in blamed if found is not None], len(left))
+
+    def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
+        with self._data.lock:
+            return sorted({row.queue for row in self._data.items.values()} - set(handled))
+
+    # waking
+
+    def open_wakeups(self) -> list[int]:
+        if self._bell is None:
+            self._bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            with self._data.lock:
+                self._data.bells.add(self._bell[1])
+        return [self._bell[0]]
+
+    def read_wakeups(self) -> bool:
+        if self._bell is None:
+            return False
+        try:
+            return bool(os.read(self._bell[0], 4096))
+        except BlockingIOError:
+            return False
+
+    def close_wakeups(self) -> None:
+        if self._bell is not None:
+            with self._data.lock:
+                self._data.bells.discard(self._bell[1])
+            for end in self._bell:
+                os.close(end)
+            self._bell = None
+
+    # people
+
+    def counts(self) -> list[QueueFacts]:
+        found: defaultdict[tuple[QueueName, SiteName], list[Row]] = defaultdict(list)
+        clock = time.time()
+        with self._data.lock:
+            for row in [*self._data.items.values(), *self._data.dead.values()]:
+                found[row.queue, row.site].append(row)
+            return [facts(queue, site, rows, clock) for (queue, site), rows in sorted(found.items())]
+
+    def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
+        with self._data.lock:
+            return iter([row.record() for row in self._matching(self._data.items, wanted)])
+
+    def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
+        with self._data.lock:
+            return iter([row.record() for row in self._matching(self._data.dead, wanted)])
+
+    def retry_now(self, wanted: ItemFilter) -> int:
+        with self._data.lock:
+            found = self._matching(self._data.items, wanted, lambda row: row.state is ItemState.SCHEDULED)
+            for row in found:
+                row.available_at = time.time()
+                self._data.place(row, ItemState.READY)
+            return self._rung(len(found))
+
+    def discard(self, wanted: ItemFilter) -> int:
+        with self._data.lock:
+            found = self._matching(self._data.items, wanted, lambda row: row.state is not ItemState.CLAIMED)
+            for row in found:
+                self._data.remove(row)
+            return len(found)
+
+    def replay(self, wanted: ItemFilter) -> int:
+        with self._data.lock:
+            return self._rung(sum(self._replay(row) for row in self._matching(self._data.dead, wanted)))
+
+    def discard_dead(self, wanted: ItemFilter) -> int:
+        with self._data.lock:
+            found = self._matching(self._data.dead, wanted)
+            for row in found:
+                del self._data.dead[row.id]
+            return len(found)
+
+    # schema
+
+    def schema_status(self) -> SchemaStatus:
+        return SchemaStatus(applied=(), known=())
+
+    def schema_upgrade(self) -> list[str]:
+        return []
+
+    # inside: with the lock held
+
+    def _held(self, item: Item) -> Row | None:
+        row = self._data.items.get(item.id)
+        return row if row is not None and row.token == item.token else None
+
+    def _need(self, item: Item) -> None:
+        if self._held(item) is None:
+            raise LeaseLost(f"item {item.id} of queue {item.queue!r}: its claim is no longer ours")
+
+    def _claimed(self) -> list[Row]:
+        return [row for row in self._data.items.values() if row.state is ItemState.CLAIMED]
+
+    def _rung(self, changed: int) -> int:
+        if changed:
+            self._data.ring()
+        return changed
+
+    def _claim(self, lanes: Sequence[Lane]) -> list[Item]:
+        data = self._data
+        claimed: list[Item] = []
+        data.last_token += 1
+        for queues, limit in lanes:
+            wanted = limit
+            heads = sorted((head, queue) for queue in queues if (head := data.head(queue)) is not None)
+            for _head, queue in heads:
+                while wanted > 0 and (head := data.head(queue)) is not None:
+                    heapq.heappop(data.ready[queue])
+                    row = data.items[head[2]]
+                    row.state = ItemState.CLAIMED
+                    row.token = data.last_token
+                    row.claimed_by = self.claimant
+                    row.lease_until = time.time() + self._lease_seconds
+                    claimed.append(row.item())
+                    wanted -= 1
+        return claimed
+
+    def _carry_out(self, outcome: Outcome) -> bool:
+        row = self._held(outcome.item)
+        if row is None:
+            return False
+        match outcome:
+            case Done(outbox=outbox):
+                self._data.remove(row)
+                if outbox:
+                    self.enqueue(outbox)
+            case Discarded():
+                self._data.remove(row)
+            case Retried(delay_seconds=delay, error=error):
+                self._fail(row, error)
+                self._later(row, delay)
+            case DeadLettered(reason=reason, error=error, traceback=traceback):
+                self._fail(row, error)
+                self._bury(row, reason, traceback)
+            case Released(delay_seconds=delay, note=note):
+                row.last_error = error_text(note) if note else row.last_error
+                if delay > 0.0:
+                    self._later(row, delay)
+                else:
+                    self._data.place(row, ItemState.READY)
+            case _:
+                assert_never(outcome)
+        return True
+
+    def _fail(self, row: Row, error: str) -> None:
+        row.attempts += 1
+        row.last_error = error_text(error)
+        row.history = extended(row.history, HistoryEntry(time.time(), row.attempts, row.last_error))
+
+    def _later(self, row: Row, delay_seconds: float) -> None:
+        row.available_at = time.time() + delay_seconds
+        self._data.place(row, ItemState.SCHEDULED if delay_seconds > 0.0 else ItemState.READY)
+
+    def _bury(self, row: Row, reason: DeadReason, traceback: str = "") -> None:
+        self._data.remove(row)
+        row.token = 0
+        row.reason = reason
+        row.traceback = traceback_text(traceback) or None
+        row.died = time.time()
+        self._data.dead[row.id] = row
+
+    def _blame(self, claimant: str, blame: Blame, crash_limit: int) -> Blamed | None:
+        row = self._data.items.get(blame.item)
+        if row is None or row.state is not ItemState.CLAIMED or row.claimed_by != claimant:
+            return None
+        self._fail(row, blame.error)
+        row.crash_attempts += blame.crashed
+        dead: DeadReason | None = None
+        if blame.crashed and row.crash_attempts >= crash_limit:
+            dead = DeadReason.CRASH
+        elif not blame.crashed and row.attempts >= blame.max_attempts:
+            dead = DeadReason.ATTEMPTS
+        if dead is not None:
+            self._bury(row, dead)
+        elif blame.crashed:
+            self._data.place(row, ItemState.READY)
+        else:
+            self._later(row, blame.delay_seconds)
+        return Blamed(row.id, row.queue, row.site, row.attempts, row.crash_attempts, dead)
+
+    def _replay(self, row: Row) -> bool:
+        if row.unique_key is not None:
+            key = (row.site, row.queue, row.unique_key)
+            if key in self._data.keys:
+                return False
+            self._data.keys[key] = row.id
+        del self._data.dead[row.id]
+        self._data.items[row.id] = row
+        row.attempts = row.crash_attempts = 0
+        row.reason = row.traceback = None
+        self._later(row, 0.0)
+        return True
+
+    def _matching(
+        self,
+        rows: dict[ItemId, Row],
+        wanted: ItemFilter,
+        condition: Callable[[Row], bool] = lambda _row: True,
+    ) -> list[Row]:
+        clock = time.time()
+        found = [rows[item_id] for item_id in sorted(rows) if matches(rows[item_id], wanted, clock)]
+        return [row for row in found if condition(row)][: wanted.limit]
+
+
+def forget(name: str) -> None:
+    """Drop what `memory://name` holds."""
+    _by_name.pop(name, None)

@@ -1,0 +1,187 @@
+-- The queries of the SQLite store. `now`, `lease_until` and the like are epoch seconds from the host's clock.
+
+-- name: insert
+-- One item; a taken unique key stores nothing. The state is given, so that the trigger need not write the row again.
+INSERT INTO queue_item (site, queue, codec, priority, created, available_at, state, unique_key, frame)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+
+-- name: insert_returning
+-- The same, telling the id.
+INSERT INTO queue_item (site, queue, codec, priority, created, available_at, state, unique_key, frame)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- name: heads
+-- The first ready item of each queue, most urgent first: one index probe per queue, whatever the backlog.
+SELECT head.queue
+FROM json_each(?) AS wanted
+JOIN queue_item AS head ON head.id = (
+    SELECT id FROM queue_item WHERE state = 'ready' AND queue = wanted.value
+    ORDER BY priority, available_at, id LIMIT 1
+)
+ORDER BY head.priority, head.available_at, head.id
+
+-- name: last_token
+-- Read under the write lock; all items of an exchange get the next one.
+SELECT value FROM snqd_token
+
+-- name: use_token
+UPDATE snqd_token SET value = ?
+
+-- name: first_ready
+-- The first ready items of a queue, with the token that `claim` is about to give them. Reading, then writing under the
+-- write lock is a fifth cheaper than UPDATE … RETURNING, which keeps a copy of every row, and leaves them in order.
+SELECT id, ?, site, queue, codec, CAST(frame AS BLOB), attempts, crash_attempts, created, available_at, priority
+FROM queue_item WHERE state = 'ready' AND queue = ?
+ORDER BY priority, available_at, id LIMIT ?
+
+-- name: claim
+UPDATE queue_item SET state = 'claimed', claimed_by = ?, lease_until = ?, token = ?
+WHERE id IN (SELECT value FROM json_each(?))
+
+-- name: ack
+-- Every word about a claim says its token; leaving the claimed state sets the token to 0, which is never given out.
+DELETE FROM queue_item WHERE id = ? AND token = ?
+
+-- name: held
+-- What a retry or a dead letter needs to know, if the claim is still ours.
+SELECT attempts, history FROM queue_item WHERE id = ? AND token = ?
+
+-- name: retry
+UPDATE queue_item SET state = :state, available_at = coalesce(:available_at, available_at), attempts = :attempts,
+    crash_attempts = crash_attempts + :crashes, last_error = :error, history = :history,
+    claimed_by = NULL, lease_until = NULL, token = 0
+WHERE id = :id
+
+-- name: bury
+-- Copy to the dead letters; `delete` follows in the same transaction.
+INSERT INTO dead_letter (id, site, queue, codec, priority, created, available_at, died, reason, attempts,
+    crash_attempts, unique_key, last_error, traceback, history, frame)
+SELECT id, site, queue, codec, priority, created, available_at, :now, :reason, :attempts,
+    crash_attempts + :crashes, unique_key, :error, :traceback, :history, frame
+FROM queue_item WHERE id = :id
+
+-- name: delete
+DELETE FROM queue_item WHERE id = ?
+
+-- name: release
+-- Ready again with its old place in the queue. An empty note leaves the last error alone.
+UPDATE queue_item SET state = 'ready', last_error = coalesce(?, last_error),
+    claimed_by = NULL, lease_until = NULL, token = 0
+WHERE id = ? AND token = ?
+
+-- name: release_later
+UPDATE queue_item SET state = 'scheduled', available_at = ?, last_error = coalesce(?, last_error),
+    claimed_by = NULL, lease_until = NULL, token = 0
+WHERE id = ? AND token = ?
+
+-- name: renew
+UPDATE queue_item SET lease_until = ? WHERE id = ? AND token = ?
+
+-- name: next_due
+SELECT min(available_at) FROM queue_item WHERE state = 'scheduled'
+
+-- name: promote
+-- A batch at a time, so that a million items that come due together do not stop the other writers.
+UPDATE queue_item SET state = 'ready' WHERE id IN (
+    SELECT id FROM queue_item WHERE state = 'scheduled' AND available_at <= ? ORDER BY available_at LIMIT ?
+)
+
+-- name: expired
+SELECT claimed_by, count(*) FROM queue_item WHERE state = 'claimed' AND lease_until < ? GROUP BY claimed_by
+
+-- name: reclaim
+UPDATE queue_item SET state = 'ready', claimed_by = NULL, lease_until = NULL, token = 0
+WHERE state = 'claimed' AND lease_until < ?
+
+-- name: claimants
+SELECT DISTINCT claimed_by FROM queue_item WHERE state = 'claimed' ORDER BY claimed_by
+
+-- name: claims_of
+SELECT id, token FROM queue_item WHERE state = 'claimed' AND claimed_by = ?
+
+-- name: blamed
+SELECT queue, site, attempts, crash_attempts, history
+FROM queue_item WHERE id = ? AND state = 'claimed' AND claimed_by = ?
+
+-- name: release_all
+UPDATE queue_item SET state = 'ready', claimed_by = NULL, lease_until = NULL, token = 0
+WHERE state = 'claimed' AND claimed_by = ?
+
+-- name: ready_queues
+-- The queues that have ready items, by jumping from one to the next in the claim's index.
+WITH RECURSIVE hop (queue) AS (
+    SELECT (SELECT min(queue) FROM queue_item WHERE state = 'ready')
+    UNION ALL
+    SELECT (SELECT min(queue) FROM queue_item WHERE state = 'ready' AND queue > hop.queue)
+    FROM hop WHERE hop.queue IS NOT NULL
+)
+SELECT queue FROM hop WHERE queue IS NOT NULL
+
+-- name: anything_new
+-- What a wake-up is for: something is ready, or the next scheduled item is due earlier than we knew.
+SELECT EXISTS (SELECT 1 FROM queue_item WHERE state = 'ready'),
+    (SELECT min(available_at) FROM queue_item WHERE state = 'scheduled')
+
+-- name: counts
+SELECT queue, site, sum(state = 'ready'), sum(state = 'scheduled'), sum(state = 'claimed'), sum(state = 'dead'),
+    min(CASE WHEN state = 'ready' THEN available_at END)
+FROM (
+    SELECT queue, site, state, available_at FROM queue_item
+    UNION ALL
+    SELECT queue, site, 'dead', NULL FROM dead_letter
+)
+GROUP BY queue, site ORDER BY queue, site
+
+-- name: find
+-- A page of items: the conditions of the filter are put in, in place of the word `wanted`.
+SELECT id, site, queue, state, codec, CAST(frame AS BLOB), priority, created, available_at, attempts, crash_attempts,
+    unique_key, claimed_by, lease_until, last_error, history, NULL, NULL, NULL
+FROM queue_item WHERE id > :after AND wanted ORDER BY id LIMIT :page
+
+-- name: find_dead
+SELECT id, site, queue, 'dead', codec, CAST(frame AS BLOB), priority, created, available_at, attempts, crash_attempts,
+    unique_key, NULL, NULL, last_error, history, reason, traceback, died
+FROM dead_letter WHERE id > :after AND wanted ORDER BY id LIMIT :page
+
+-- name: find_ids
+SELECT id FROM queue_item WHERE id > :after AND wanted ORDER BY id LIMIT :page
+
+-- name: find_dead_ids
+SELECT id FROM dead_letter WHERE id > :after AND wanted ORDER BY id LIMIT :page
+
+-- name: retry_now
+-- These changes are for ids that `find_ids` or `find_dead_ids` found in the same transaction.
+UPDATE queue_item SET state = 'ready', available_at = :now
+WHERE id IN (SELECT value FROM json_each(:found))
+
+-- name: discard
+DELETE FROM queue_item WHERE id IN (SELECT value FROM json_each(:found))
+
+-- name: replay
+-- Back under its old id. A letter whose unique key is taken stays dead.
+INSERT OR IGNORE INTO queue_item (id, site, queue, codec, priority, created, available_at, unique_key, last_error,
+    history, frame)
+SELECT id, site, queue, codec, priority, created, :now, unique_key, last_error, history, frame
+FROM dead_letter WHERE id IN (SELECT value FROM json_each(:found)) ORDER BY id
+
+-- name: forget_replayed
+DELETE FROM dead_letter
+WHERE id IN (SELECT value FROM json_each(:found)) AND id IN (SELECT id FROM queue_item)
+
+-- name: discard_dead
+DELETE FROM dead_letter WHERE id IN (SELECT value FROM json_each(:found))
+
+-- name: migrations_applied
+SELECT name FROM snqd_migration ORDER BY name
+
+-- name: has_migrations
+SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'snqd_migration'
+
+-- name: has_tables
+SELECT 1 FROM sqlite_schema LIMIT 1
+
+-- name: record_migration
+INSERT OR IGNORE INTO snqd_migration (name) VALUES (?)
