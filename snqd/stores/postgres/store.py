@@ -1,0 +1,402 @@
+"""`PostgresStore`: items in a PostgreSQL database, worked by any number of hosts.
+
+A claim is a lease: `UPDATE … SET state = 'claimed'` of rows that `FOR UPDATE SKIP LOCKED` gave to this statement
+alone. The usual exchange, acks of the last batch and claim of the next, is one statement and thus one commit; anything
+else is a transaction of several. See `docs/architecture.md` for the designs that were measured against it.
+
+Connections: one that works, in autocommit mode; one that listens, in the worker with the watch; one for handlers that
+asked for a transaction of their own, opened when the first does.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from snqd.errors import LeaseLost, SnqdError, StoreError, StoreUnavailable
+from snqd.items import Item, ItemId, QueueName
+from snqd.stores.base import Discarded, Done, Exchanged, Promoted, QueueFacts, Reclaimed
+from snqd.stores.postgres import enqueue, filters, schema
+from snqd.stores.postgres.connection import Session, guarded
+from snqd.stores.postgres.floors import LOWEST, Floors
+from snqd.stores.postgres.listen import LINGER_SECONDS, Listener
+from snqd.stores.postgres.outcomes import record
+from snqd.stores.postgres.repair import repair
+from snqd.stores.postgres.texts import number_array, text_array
+from snqd.stores.sql import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from snqd.config.schema import StoreConfig
+    from snqd.items import NewItem
+    from snqd.stores.base import Blame, ItemFilter, ItemRecord, Lane, Outcome, Repaired, SchemaStatus
+    from snqd.stores.postgres.connection import Connection
+
+_SQL = queries("postgres")
+_CLAIM = _SQL["claim"]
+_CLAIM_LANE = _SQL["claim_lane"]
+_FINISH_AND_CLAIM = f"{_SQL['finish_and']}\n{_CLAIM}\n{_SQL['finish_and_end']}"
+_FINISH_AND_CLAIM_LANE = f"{_SQL['finish_and']}\n{_CLAIM_LANE}\n{_SQL['finish_and_end']}"
+_CARE_LIMIT = 1000
+"""Rows that one statement of promotion or reclaim touches: its locks are held for milliseconds."""
+_CARE_ROUNDS = 20
+"""Statements in one call: a worker's store thread has claims to make too."""
+_PAGE = 500
+_in_order = itemgetter(10, 9, 0)  # priority, available_at, id
+
+
+class PostgresStore:
+    """See `snqd.stores.base.Store`."""
+
+    kind = "postgres"
+    linger_seconds = LINGER_SECONDS
+
+    def __init__(self, config: StoreConfig) -> None:
+        self.claimant = ""
+        self.wakeup_problem: str | None = None
+        self._config = config
+        self._lease = float(config.lease_seconds)
+        self._session: Session | None = None
+        self._handlers_session: Session | None = None
+        self._listener: Listener | None = None
+        self._floors = Floors()
+        self._cursor: psycopg.Cursor[tuple[Any, ...]]
+        self._where = "PostgreSQL"
+
+    # ---- connection
+
+    def connect(self) -> None:
+        session = self._open()
+        try:
+            with guarded(self._where):
+                schema.check(session.connection, self._where)
+        except BaseException:
+            self.close()
+            raise
+
+    def reconnect(self, held: Iterable[Item]) -> None:
+        """As the protocol says. Everything that goes wrong here is `StoreUnavailable`: it was right once."""
+        self.close()
+        try:
+            self.connect()
+            if self.claimant:
+                ids = number_array(item.id for item in held)
+                with guarded(self._where):
+                    self._execute("release_unheld", claimant=self.claimant, held=ids)
+        except StoreError as error:
+            self.close()
+            raise StoreUnavailable(str(error)) from error
+
+    def close(self) -> None:
+        self.close_wakeups()
+        for session in (self._session, self._handlers_session):
+            if session is not None:
+                session.close()
+        self._session = self._handlers_session = None
+
+    def _open(self) -> Session:
+        """The working connection, opened if need be, without a look at the schema."""
+        if self._session is None:
+            self._session = Session(self._config.url, "store.url", self._application_name(), is_worker=True)
+            self._where = self._session.where
+            self._cursor = self._session.connection.cursor(binary=True)
+        return self._session
+
+    @property
+    def _connection(self) -> Connection:
+        if self._session is None:
+            raise StoreUnavailable("the store is not connected")
+        return self._session.connection
+
+    def _application_name(self, role: str = "") -> str:
+        """Shows in pg_stat_activity which worker a session belongs to; the server keeps 63 bytes."""
+        return " ".join(part for part in ("snqd", role, self.claimant) if part)
+
+    def _execute(self, query: str, **parameters: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        return self._connection.execute(_SQL[query], parameters)
+
+    # ---- enqueue
+
+    def enqueue(self, items: Sequence[NewItem]) -> list[ItemId | None]:
+        with guarded(self._where):
+            if len(items) == 1 and enqueue.is_plain(items[0]):
+                # A cursor that is kept, and values by position: a third of the client's time for one call.
+                row = self._cursor.execute(_SQL["enqueue_alone"], enqueue.plain_values(items[0])).fetchone()
+                return [ItemId(row[0]) if row is not None else None]
+            return enqueue.enqueue(self._connection, items)
+
+    def enqueue_many(self, items: Iterable[NewItem]) -> int:
+        with guarded(self._where):
+            return enqueue.enqueue_many(self._connection, items)
+
+    # ---- work
+
+    def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
+        wishes = [lane for lane in lanes if lane.limit > 0 and lane.queues]
+        with guarded(self._where):
+            if len(wishes) <= 1 and all(map(_is_plain, outcomes)):
+                lane = wishes[0] if wishes else None
+                if outcomes:
+                    return self._finish_and_claim([outcome.item for outcome in outcomes], lane)
+                return Exchanged(self._claim(lane) if lane else [], [])
+            with self._connection.transaction():
+                lost = record(self._connection, outcomes)
+                claimed = [item for lane in wishes for item in self._claim(lane)]
+            return Exchanged(claimed, lost)
+
+    def _claim(self, lane: Lane) -> list[Item]:
+        began = time.monotonic()
+        is_full = self._is_full_claim(began)
+        query = _CLAIM if len(lane.queues) == 1 else _CLAIM_LANE
+        rows = self._cursor.execute(query, self._wish(lane, is_full)).fetchall()
+        return self._taken(list(map(Item._make, rows)), is_full, began)
+
+    def _finish_and_claim(self, items: list[Item], lane: Lane | None) -> Exchanged:
+        """The usual exchange: one statement, one commit."""
+        parameters: dict[str, Any] = {
+            "ids": number_array([item.id for item in items]),
+            "tokens": number_array({item.token for item in items}),
+        }
+        if lane is None:
+            found = {row[0] for row in self._cursor.execute(_SQL["finish"], parameters)}
+            return Exchanged([], [item for item in items if item.id not in found])
+        began = time.monotonic()
+        is_full = self._is_full_claim(began)
+        parameters.update(self._wish(lane, is_full), expected=len(items))
+        query = _FINISH_AND_CLAIM if len(lane.queues) == 1 else _FINISH_AND_CLAIM_LANE
+        rows = self._cursor.execute(query, parameters).fetchall()
+        number, ids = rows[0][0], rows[0][1]
+        lost = [] if number == len(items) else [item for item in items if item.id not in set(ids or ())]
+        claimed = [Item._make(row[2:]) for row in rows] if rows[0][2] is not None else []
+        return Exchanged(self._taken(claimed, is_full, began), lost)
+
+    def _is_full_claim(self, now: float) -> bool:
+        if self._floors.wants_look(now):
+            row = self._execute("dead_rows").fetchone()
+            self._floors.saw(row[0] if row else 0, now)
+        return self._floors.is_full(now)
+
+    def _wish(self, lane: Lane, is_full: bool) -> dict[str, Any]:
+        wish = {"claimant": self.claimant, "lease": self._lease, "limit": lane.limit}
+        if len(lane.queues) == 1:
+            floor = LOWEST if is_full else self._floors.of(lane.queues[0])
+            wish.update(
+                queue=lane.queues[0], floor_priority=floor.priority, floor_at=floor.available_at, floor_id=floor.id
+            )
+            return wish
+        floors = [LOWEST if is_full else self._floors.of(queue) for queue in lane.queues]
+        priorities, ats, ids = zip(*floors, strict=True)
+        wish.update(
+            queues=text_array(lane.queues),
+            floor_priorities=number_array(priorities),
+            floor_ats=number_array(ats),
+            floor_ids=number_array(ids),
+        )
+        return wish
+
+    def _taken(self, items: list[Item], was_full: bool, began: float) -> list[Item]:
+        """The items of one claim in the order of handling: RETURNING has none."""
+        items.sort(key=_in_order)
+        turns: dict[QueueName, int] = {}
+        for item in items:
+            turns.setdefault(item.queue, len(turns))
+        if len(turns) > 1:  # the queue with the first item has the first turn
+            items.sort(key=lambda item: turns[item.queue])
+        self._floors.claimed(items, was_full=was_full, began=began, ended=time.monotonic(), wall=time.time())
+        return items
+
+    def renew(self, items: Sequence[Item]) -> list[Item]:
+        if not items:
+            return []
+        ids, tokens = number_array(item.id for item in items), number_array({item.token for item in items})
+        with guarded(self._where):
+            found = {row[0] for row in self._execute("renew", lease=self._lease, ids=ids, tokens=tokens)}
+        return [item for item in items if item.id not in found]
+
+    @contextmanager
+    def transaction(self, item: Item) -> Iterator[Connection]:
+        """As the protocol says. An error inside is the handler's own and passes through; only ours are translated."""
+        connection = self._handlers_connection()
+        block = connection.transaction()
+        with guarded(self._where):
+            block.__enter__()
+        try:
+            with guarded(self._where):
+                count = connection.execute(_SQL["transaction"], {"id": item.id, "token": item.token}).rowcount
+            if count == 0:
+                raise LeaseLost(f"item {item.id} of queue {item.queue!r} is no longer ours: its lease ran out")
+            yield connection
+            self._must_be_whole(connection)
+        except BaseException as error:
+            try:
+                block.__exit__(type(error), error, error.__traceback__)
+            except psycopg.Error:  # the handler's exception matters more; the next one gets a fresh connection
+                connection.close()
+            raise
+        with guarded(self._where):
+            block.__exit__(None, None, None)
+
+    def _must_be_whole(self, connection: Connection) -> None:
+        """COMMIT of a failed transaction rolls back without an error, and then the item would not be acked."""
+        if connection.info.transaction_status != TransactionStatus.INTRANS:
+            raise StoreError(
+                "the handler's transaction cannot be committed: a statement in it failed, or the handler ended it"
+            )
+
+    def _handlers_connection(self) -> Connection:
+        if self._handlers_session is None or self._handlers_session.connection.closed:
+            name = self._application_name("handler")
+            self._handlers_session = Session(self._config.url, "store.url", name, is_worker=False)
+        return self._handlers_session.connection
+
+    # ---- care
+
+    def promote(self) -> Promoted:
+        with guarded(self._where):
+            promoted = 0
+            for _ in range(_CARE_ROUNDS):
+                count = self._execute("promote", limit=_CARE_LIMIT).rowcount
+                promoted += count
+                if count < _CARE_LIMIT:
+                    break
+            row = self._execute("next_due").fetchone()
+        return Promoted(promoted, None if row is None else row[0])
+
+    def reclaim(self) -> list[Reclaimed]:
+        freed: dict[str, int] = {}
+        with guarded(self._where):
+            if self._listener is not None:
+                self._listener.check(self._connection)
+            for _ in range(_CARE_ROUNDS):
+                rows = self._execute("reclaim", limit=_CARE_LIMIT).fetchall()
+                for claimant, count in rows:
+                    freed[claimant] = freed.get(claimant, 0) + count
+                if sum(count for _claimant, count in rows) < _CARE_LIMIT:
+                    break
+        return [Reclaimed(claimant, count) for claimant, count in sorted(freed.items())]
+
+    def claimants(self) -> list[str]:
+        with guarded(self._where):
+            return [row[0] for row in self._execute("claimants")]
+
+    def repair(self, claimant: str, blames: Sequence[Blame], *, crash_limit: int) -> Repaired:
+        with guarded(self._where), self._connection.transaction():
+            return repair(self._connection, claimant, blames, crash_limit)
+
+    def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
+        with guarded(self._where):
+            return [QueueName(row[0]) for row in self._execute("unhandled_queues", handled=text_array(tuple(handled)))]
+
+    # ---- waking
+
+    def open_wakeups(self) -> list[int]:
+        """As the protocol says; waits up to two seconds for a probe to arrive."""
+        self.close_wakeups()
+        self.wakeup_problem = None
+        if not self._config.listen:
+            self.wakeup_problem = "store.listen = false"
+            return []
+        address, setting = self._config.listen_url or self._config.url, "store.url"
+        if self._config.listen_url:
+            setting = "store.listen_url"
+        try:
+            listener = Listener(address, setting, self._application_name("listen"))
+        except SnqdError as error:
+            self.wakeup_problem = str(error)
+            return []
+        with guarded(self._where):
+            try:
+                hears = listener.hears(self._connection)
+            except BaseException:
+                listener.close()
+                raise
+        if not hears:
+            listener.close(politely=True)
+            self.wakeup_problem = (
+                f"notifications do not pass through {setting} (a transaction pooler?): "
+                "set store.listen_url to the server's own address"
+            )
+            return []
+        self._listener = listener
+        return [listener.fd]
+
+    def read_wakeups(self) -> bool:
+        return self._listener.read() if self._listener is not None else False
+
+    def close_wakeups(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    # ---- people
+
+    def counts(self) -> list[QueueFacts]:
+        with guarded(self._where), self._unpinned():
+            return [QueueFacts(*row) for row in self._execute("counts")]
+
+    def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
+        return self._pages(*filters.waiting(_SQL["find"], wanted))
+
+    def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
+        return self._pages(*filters.dead(_SQL["find_dead"], wanted))
+
+    def _pages(self, query: str, parameters: dict[str, Any]) -> Iterator[ItemRecord]:
+        left, after = parameters["limit"], -1
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(_PAGE, left)
+            with guarded(self._where), self._unpinned():
+                rows = self._connection.execute(query, {**parameters, "limit": size, "after": after}).fetchall()
+            yield from map(filters.record, rows)
+            if len(rows) < size:
+                return
+            after = rows[-1][0]
+            left = None if left is None else left - len(rows)
+
+    def retry_now(self, wanted: ItemFilter) -> int:
+        query, parameters = filters.waiting(_SQL["retry_now"], wanted)
+        with guarded(self._where), self._unpinned():
+            row = self._connection.execute(query, parameters).fetchone()
+        return int(row[0]) if row else 0
+
+    def discard(self, wanted: ItemFilter) -> int:
+        return self._change(*filters.waiting(_SQL["discard"], wanted))
+
+    def replay(self, wanted: ItemFilter) -> int:
+        return self._change(*filters.dead(_SQL["replay"], wanted))
+
+    def discard_dead(self, wanted: ItemFilter) -> int:
+        return self._change(*filters.dead(_SQL["discard_dead"], wanted))
+
+    def _change(self, query: str, parameters: dict[str, Any]) -> int:
+        with guarded(self._where), self._unpinned():
+            return self._connection.execute(query, parameters).rowcount
+
+    @contextmanager
+    def _unpinned(self) -> Iterator[None]:
+        """A transaction in which the planner is free: what a person asks may walk the table."""
+        with self._connection.transaction():
+            self._execute("unpin_plans")
+            yield
+
+    # ---- schema
+
+    def schema_status(self) -> SchemaStatus:
+        session = self._open()
+        with guarded(self._where):
+            return schema.status(session.connection)
+
+    def schema_upgrade(self) -> list[str]:
+        session = self._open()
+        with guarded(self._where):
+            return schema.upgrade(session.connection, self._where)
+
+
+def _is_plain(outcome: Outcome) -> bool:
+    """Whether the outcome is nothing but a deletion."""
+    return (type(outcome) is Done and not outcome.outbox) or type(outcome) is Discarded

@@ -1,0 +1,323 @@
+-- Queries of the PostgreSQL store. Parameters are psycopg's %(name)s; lists of numbers go in as one text literal
+-- ('{1,2,3}'), because psycopg's list dumper is Python code that costs more than the rest of the call.
+-- now() is the database's clock at the start of the transaction; every claim, outcome and renewal is a short one.
+
+-- name: claim
+-- The claim of a lane with one queue. Rows are locked in the order of the index, and only as many as are taken: the
+-- limit stands above the locks with no sort between. Each of them is found again by its address (ctid), which cannot
+-- change while it is locked. The floor (see floors.py) is where the claim begins; more urgent items are looked at first.
+update queue_item set state = 'claimed', claimed_by = %(claimant)s,
+  lease_until = now() + make_interval(secs => %(lease)s),
+  token = (select nextval('snqd_token'))
+where ctid = any(array(
+  select ctid from (
+    select ctid from (
+      select ctid from queue_item
+      where queue = %(queue)s and state = 'ready' and priority < %(floor_priority)s
+      order by priority, available_at, id limit %(limit)s for update skip locked) as urgent
+    union all
+    select ctid from (
+      select ctid from queue_item
+      where queue = %(queue)s and state = 'ready'
+        and (priority, available_at, id) >= (%(floor_priority)s, to_timestamp(%(floor_at)s::float8), %(floor_id)s)
+      order by priority, available_at, id limit %(limit)s for update skip locked) as next
+  ) as found limit %(limit)s))
+returning id, token, site, queue, codec, frame, attempts, crash_attempts,
+  date_part('epoch', created), date_part('epoch', available_at), priority
+
+-- name: claim_lane
+-- The claim of a lane with several queues: look at each queue's first item, take queues in that order.
+update queue_item set state = 'claimed', claimed_by = %(claimant)s,
+  lease_until = now() + make_interval(secs => %(lease)s),
+  token = (select nextval('snqd_token'))
+where ctid = any(array(
+  select item.ctid
+  from (
+    select asked.*
+    from unnest(%(queues)s::text[], %(floor_priorities)s::smallint[], %(floor_ats)s::float8[], %(floor_ids)s::bigint[])
+      as asked (queue, floor_priority, floor_at, floor_id)
+    cross join lateral (
+      select priority, available_at, id from (
+        select priority, available_at, id from (
+          select priority, available_at, id from queue_item
+          where queue = asked.queue and state = 'ready' and priority < asked.floor_priority
+          order by priority, available_at, id limit 1) as urgent
+        union all
+        select priority, available_at, id from (
+          select priority, available_at, id from queue_item
+          where queue = asked.queue and state = 'ready'
+            and (priority, available_at, id) >= (asked.floor_priority, to_timestamp(asked.floor_at), asked.floor_id)
+          order by priority, available_at, id limit 1) as next
+      ) as found limit 1) as head
+    order by head.priority, head.available_at, head.id
+  ) as turn
+  cross join lateral (
+    select ctid from (
+      select ctid from queue_item
+      where queue = turn.queue and state = 'ready' and priority < turn.floor_priority
+      order by priority, available_at, id limit %(limit)s for update skip locked) as urgent
+    union all
+    select ctid from (
+      select ctid from queue_item
+      where queue = turn.queue and state = 'ready'
+        and (priority, available_at, id) >= (turn.floor_priority, to_timestamp(turn.floor_at), turn.floor_id)
+      order by priority, available_at, id limit %(limit)s for update skip locked) as next
+  ) as item
+  limit %(limit)s))
+returning id, token, site, queue, codec, frame, attempts, crash_attempts,
+  date_part('epoch', created), date_part('epoch', available_at), priority
+
+-- name: dead_rows
+-- What the server has counted since the last vacuum; no table is read. An item leaves two behind, by claim and ack.
+select pg_stat_get_dead_tuples('queue_item'::regclass)
+
+-- name: finish
+-- Delete items that are done. A token is unique to a claim statement, so a pair that mixes two items' id and token does
+-- not exist.
+delete from queue_item where id = any(%(ids)s::bigint[]) and token = any(%(tokens)s::bigint[])
+returning id
+
+-- name: finish_and
+-- Goes before `claim` or `claim_lane`: reports the last batch and takes the next in one statement, one commit.
+with finished as (
+  delete from queue_item where id = any(%(ids)s::bigint[]) and token = any(%(tokens)s::bigint[])
+  returning id
+), claimed as (
+
+-- name: finish_and_end
+-- Goes after it. The ids are returned only when some are missing.
+), report as (
+  select case when count(*) < %(expected)s then array_agg(id) end as ids, count(*) as number from finished
+)
+select report.number, report.ids, claimed.* from report left join claimed on true
+
+-- name: retry
+-- Failed items: attempts + 1, error kept.
+update queue_item as item set
+  state = case when told.delay > 0 then 'scheduled'::queue_item_state else 'ready' end,
+  available_at = now() + make_interval(secs => told.delay),
+  claimed_by = null, lease_until = null, token = 0, attempts = item.attempts + 1,
+  last_error = told.error,
+  history = case when jsonb_array_length(coalesce(item.history, '[]')) < %(history_limit)s
+                 then coalesce(item.history, '[]') else item.history - 1 end
+            || jsonb_build_object('at', date_part('epoch', now()), 'attempt', item.attempts + 1, 'error', told.error)
+from jsonb_to_recordset(%(told)s::jsonb) as told (id bigint, token bigint, delay float8, error text)
+where item.id = told.id and item.token = told.token
+returning item.id
+
+-- name: release
+-- Unstarted or cut short: no attempt is used. Without a delay it keeps its place.
+update queue_item as item set
+  state = case when told.delay > 0 then 'scheduled'::queue_item_state else 'ready' end,
+  available_at = case when told.delay > 0 then now() + make_interval(secs => told.delay) else item.available_at end,
+  claimed_by = null, lease_until = null, token = 0,
+  last_error = case when told.note <> '' then told.note else item.last_error end
+from jsonb_to_recordset(%(told)s::jsonb) as told (id bigint, token bigint, delay float8, note text)
+where item.id = told.id and item.token = told.token
+returning item.id
+
+-- name: dead_letter
+-- Given up: attempts + 1, moved to the dead letters. `crashes` is 1 for an item that killed its worker.
+with gone as (
+  delete from queue_item as item
+  using jsonb_to_recordset(%(told)s::jsonb)
+    as told (id bigint, token bigint, reason text, error text, traceback text, crashes int)
+  where item.id = told.id and item.token = told.token
+  returning item.*, told.reason, told.error, told.traceback, told.crashes
+)
+insert into dead_letter (id, site, queue, frame, codec, priority, created, available_at, attempts, crash_attempts,
+  unique_key, reason, error, traceback, history)
+select id, site, queue, frame, codec, priority, created, available_at, attempts + 1, crash_attempts + crashes,
+  unique_key, reason, error, nullif(traceback, ''),
+  case when jsonb_array_length(coalesce(history, '[]')) < %(history_limit)s
+       then coalesce(history, '[]') else history - 1 end
+  || jsonb_build_object('at', date_part('epoch', now()), 'attempt', attempts + 1, 'error', error)
+from gone
+returning id
+
+-- name: renew
+update queue_item set lease_until = now() + make_interval(secs => %(lease)s)
+where id = any(%(ids)s::bigint[]) and token = any(%(tokens)s::bigint[])
+returning id
+
+-- name: promote
+-- Due items become claimable, a bounded number at a time so that no promotion holds many locks for long.
+update queue_item set state = 'ready'
+where ctid = any(array(
+  select ctid from queue_item where state = 'scheduled' and available_at <= now()
+  order by available_at limit %(limit)s for update skip locked))
+
+-- name: next_due
+select greatest(date_part('epoch', available_at - now()), 0)
+from queue_item where state = 'scheduled' order by available_at limit 1
+
+-- name: reclaim
+-- Claims whose lease ran out go back without using an attempt. A row that its owner renews at this moment is skipped.
+with expired as (
+  select ctid, claimed_by from queue_item where state = 'claimed' and lease_until < now()
+  order by lease_until limit %(limit)s for update skip locked
+), freed as (
+  update queue_item as item set state = 'ready', claimed_by = null, lease_until = null, token = 0
+  from expired where item.ctid = expired.ctid
+  returning expired.claimed_by
+)
+select claimed_by, count(*) from freed group by claimed_by order by claimed_by
+
+-- name: claimants
+select distinct claimed_by from queue_item where state = 'claimed' order by claimed_by
+
+-- name: release_unheld
+-- After a reconnect: what is claimed in our name but unknown to us was claimed by a statement whose answer was lost.
+update queue_item set state = 'ready', claimed_by = null, lease_until = null, token = 0
+where state = 'claimed' and claimed_by = %(claimant)s and id <> all(%(held)s::bigint[])
+
+-- name: blamed
+-- The items among `ids` that a dead claimant still holds, locked.
+select id, token, queue, site, attempts, crash_attempts from queue_item
+where id = any(%(ids)s::bigint[]) and state = 'claimed' and claimed_by = %(claimant)s
+order by id for update
+
+-- name: crashed
+-- Blamed for the death of its worker, but not yet too often: ready at once.
+update queue_item as item set state = 'ready', claimed_by = null, lease_until = null, token = 0,
+  attempts = item.attempts + 1, crash_attempts = item.crash_attempts + told.crashes,
+  last_error = told.error,
+  history = case when jsonb_array_length(coalesce(item.history, '[]')) < %(history_limit)s
+                 then coalesce(item.history, '[]') else item.history - 1 end
+            || jsonb_build_object('at', date_part('epoch', now()), 'attempt', item.attempts + 1, 'error', told.error)
+from jsonb_to_recordset(%(told)s::jsonb) as told (id bigint, token bigint, error text, crashes int)
+where item.id = told.id and item.token = told.token
+
+-- name: unhandled_queues
+-- Jumps from queue to queue in the index of ready items: one probe per queue, however many items.
+with recursive present (queue) as (
+  (select queue from queue_item where state = 'ready' order by queue limit 1)
+  union all
+  select (select queue from queue_item where state = 'ready' and queue > present.queue order by queue limit 1)
+  from present where present.queue is not null
+)
+select queue from present where queue is not null and queue <> all(%(handled)s::text[]) order by queue
+
+-- name: counts
+select queue, site, sum(ready)::bigint, sum(scheduled)::bigint, sum(claimed)::bigint, sum(dead)::bigint,
+  greatest(coalesce(date_part('epoch', now() - min(oldest)), 0), 0)
+from (
+  select queue, site, count(*) filter (where state = 'ready') as ready,
+    count(*) filter (where state = 'scheduled') as scheduled,
+    count(*) filter (where state = 'claimed') as claimed, 0 as dead,
+    min(available_at) filter (where state = 'ready') as oldest
+  from queue_item group by queue, site
+  union all
+  select queue, site, 0, 0, 0, count(*), null from dead_letter group by queue, site
+) as each_table
+group by queue, site order by queue, site
+
+-- name: find
+-- {conditions} is put in by filters.py. Read page by page, so that no transaction stays open while a person reads.
+select id, site, queue, state::text, codec, frame, priority, date_part('epoch', created), date_part('epoch', available_at),
+  attempts, crash_attempts, unique_key, claimed_by, date_part('epoch', lease_until), last_error, history::text,
+  null::text, null::text, null::float8
+from queue_item where id > %(after)s and {conditions} order by id limit %(limit)s
+
+-- name: find_dead
+select id, site, queue, 'dead', codec, frame, priority, date_part('epoch', created), date_part('epoch', available_at),
+  attempts, crash_attempts, unique_key, null::text, null::float8, error, history::text,
+  reason, traceback, date_part('epoch', died)
+from dead_letter where id > %(after)s and {conditions} order by id limit %(limit)s
+
+-- name: retry_now
+-- The wake-up is sent by hand: triggers watch insertions only.
+with woken as (
+  update queue_item set state = 'ready', available_at = now()
+  where id in (select id from queue_item where state = 'scheduled' and {conditions}
+               order by id limit %(limit)s for update skip locked)
+  returning id
+)
+select count(*), case when count(*) > 0 then pg_notify('snqd_wake', '') end from woken
+
+-- name: discard
+delete from queue_item where id in (select id from queue_item where state <> 'claimed' and {conditions}
+  order by id limit %(limit)s for update skip locked)
+
+-- name: replay
+-- A dead letter whose unique key is taken by a waiting item stays where it is.
+with chosen as (
+  select * from dead_letter where {conditions} order by id limit %(limit)s for update skip locked
+), again as (
+  insert into queue_item (id, site, queue, frame, codec, priority, created, unique_key, last_error, history)
+  select id, site, queue, frame, codec, priority, created, unique_key, error, history from chosen
+  on conflict do nothing
+  returning id
+)
+delete from dead_letter using again where dead_letter.id = again.id
+
+-- name: discard_dead
+delete from dead_letter where id in (select id from dead_letter where {conditions}
+  order by id limit %(limit)s for update skip locked)
+
+-- name: transaction
+delete from queue_item where id = %(id)s and token = %(token)s
+
+-- name: enqueue
+-- One item that can go at once. Everything else has its default.
+insert into queue_item (queue, frame, codec, site, priority) values (%s, %b, %s, %s, %s)
+returning id
+
+-- name: enqueue_alone
+-- The same when this statement is the whole transaction: it looks itself whether a wake-up is needed, which saves the
+-- deferred trigger (a tenth of the whole call). token = -1 tells the trigger so.
+insert into queue_item (queue, frame, codec, site, priority, token) values (%s, %b, %s, %s, %s, -1)
+returning id, case  -- 0 to 4.5 ms ago, written so that the clock is read once
+  when abs(date_part('epoch', clock_timestamp()) * 1000 - pg_sequence_last_value('snqd_wake_clock') - 2.25) <= 2.25
+  then null else snqd_wake_workers() end
+
+-- name: enqueue_any
+-- An item with a time or a unique key; no row comes back when the key is taken.
+insert into queue_item (queue, frame, codec, site, priority, available_at, state, unique_key)
+select %(queue)s, %(frame)b, %(codec)s, %(site)s, %(priority)s, due,
+  case when due > now() then 'scheduled'::queue_item_state else 'ready' end, %(unique_key)s
+from (select coalesce(to_timestamp(%(available_at)s::float8), now() + make_interval(secs => %(delay)s))) as moment (due)
+on conflict (site, queue, unique_key) where unique_key is not null do nothing
+returning id
+
+-- name: copy
+-- token: 0 for the first row, which sets off the wake-up at commit, and -1 for the others (see the trigger).
+copy queue_item (queue, site, codec, priority, token, frame) from stdin (format binary)
+
+-- name: copy_timed
+copy queue_item (queue, site, codec, priority, token, frame, available_at, state) from stdin (format binary)
+
+-- name: server_time
+-- Microseconds since 2000-01-01, as binary COPY wants them.
+select (date_part('epoch', now()) * 1000000)::bigint - 946684800000000
+
+-- name: has_migrations
+select to_regclass('snqd_migration') is not null
+
+-- name: applied
+select name from snqd_migration order by name
+
+-- name: create_migrations
+create table if not exists snqd_migration (name text primary key, applied timestamptz not null default now())
+
+-- name: add_migration
+insert into snqd_migration (name) values (%(name)s)
+
+-- name: lock_migrations
+-- Held until the end of the transaction: a second upgrade waits and then finds nothing to do.
+select pg_advisory_xact_lock(hashtext('snqd.schema'))
+
+-- name: pin_plans
+-- The table is often empty when statistics are taken and may hold ten million rows an hour later. Every query of a worker
+-- is to go by index, whatever the statistics say.
+select set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
+  set_config('enable_mergejoin', 'off', false), set_config('enable_bitmapscan', 'off', false),
+  set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false)
+
+-- name: unpin_plans
+-- For the length of a transaction: what people ask may walk the table, and then had better do it the fast way.
+select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
+  set_config('enable_bitmapscan', 'on', true), set_config('plan_cache_mode', 'force_custom_plan', true)
+
+-- name: whoami
+select pg_backend_pid(), current_setting('server_version_num')::int
