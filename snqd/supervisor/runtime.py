@@ -1,0 +1,56 @@
+"""Where a daemon keeps its pidfile and its board, and how another command finds them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snqd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from snqd.config.schema import DaemonConfig
+
+
+def runtime_folder(config: DaemonConfig, environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder, made if it is missing. Raises `ConfigError` when it cannot be, or when it belongs to somebody else.
+
+    `daemon.runtime_dir`, else what systemd made for the unit, else the user's runtime folder, else a private one.
+    """
+    folder = find_runtime_folder(config, environ)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()  # in a shared folder, a link may lead anywhere
+    except OSError as error:
+        raise ConfigError(f"daemon.runtime_dir {folder}: {error.strerror}: name a folder that can be made") from error
+    is_private = stat.S_ISDIR(found.st_mode) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    is_ours = is_private and found.st_uid == os.geteuid()
+    if config.runtime_dir is None and not is_ours:
+        raise ConfigError(
+            f"{folder} belongs to user {found.st_uid} or can be written by others: "
+            "remove it, or set daemon.runtime_dir to a folder of your own"
+        )
+    return folder
+
+
+def find_runtime_folder(config: DaemonConfig, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the folder is, or would be."""
+    if config.runtime_dir is not None:
+        return Path(config.runtime_dir).absolute()
+    if systemd := environ.get("RUNTIME_DIRECTORY"):
+        return Path(systemd.split(":")[0])
+    if session := environ.get("XDG_RUNTIME_DIR"):
+        return Path(session) / "snqd"
+    return Path(tempfile.gettempdir()) / f"snqd-{os.geteuid()}"
+
+
+def pidfile_path(config: DaemonConfig, folder: Path) -> Path:
+    return Path(config.pidfile).absolute() if config.pidfile is not None else folder / f"{config.name}.pid"
+
+
+def board_path(config: DaemonConfig, folder: Path) -> Path:
+    return folder / f"{config.name}.board"

@@ -1,0 +1,341 @@
+"""What the daemon tells the world: every event, when it happens, and the unit of each field.
+
+This module is a contract. Values are strings and numbers only. Log lines (`logs.py`) are rendered from
+these events in one place; nothing else in the core writes to the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStarted:
+    """The supervisor is ready: every slot has been started."""
+
+    daemon: str
+    pid: int
+    version: str
+    workers: int
+    store: str
+    """The store's address without secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStopping:
+    """The supervisor stops: `reason` names the signal."""
+
+    daemon: str
+    reason: str
+    grace_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStopped:
+    """Every child is gone."""
+
+    daemon: str
+    code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloading:
+    """HUP was obeyed: the configuration was read again and workers are being replaced one by one."""
+
+    daemon: str
+    changes: tuple[str, ...] = ()
+    """Settings that differ, as `key: old -> new`; secrets are not shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadFailed:
+    """HUP was refused: the new configuration is wrong and the old one stays in force."""
+
+    daemon: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadFinished:
+    """Every worker has the new configuration."""
+
+    daemon: str
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCountChanged:
+    """TTIN, TTOU or a reload changed how many workers are wanted, or `reason` says why it did not."""
+
+    daemon: str
+    workers: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpawned:
+    """A worker process was forked. `respawns` counts the slot's earlier workers."""
+
+    worker: str
+    pid: int
+    respawns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReady:
+    """The worker has loaded its handlers and begins to claim."""
+
+    worker: str
+    pid: int
+    queues: tuple[str, ...]
+    startup_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCrashed:
+    """An exception escaped from the worker's code (not from a handler): a defect of snqd. Sent by the worker."""
+
+    worker: str
+    pid: int
+    error: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerExited:
+    """A worker process is gone. `reason` is in words; `item` and its queue and site are its last words."""
+
+    worker: str
+    pid: int
+    code: int | None
+    """Exit code, or None when a signal ended it."""
+    signal: str | None
+    reason: str
+    expected: bool
+    """True when the worker left because it was asked to or by its own policy (drain, memory, age)."""
+    lived_seconds: float
+    handled: int
+    rss_bytes: int
+    """Resident memory when it last looked."""
+    failed: int = 0
+    retried: int = 0
+    dead_lettered: int = 0
+    discarded: int = 0
+    items: tuple[int, ...] = ()
+    """Ids of the items that were running."""
+    queue: str | None = None
+    site: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRespawning:
+    """The slot gets a new worker after `delay_seconds`."""
+
+    worker: str
+    delay_seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotFatal:
+    """The slot is given up: it stays empty until the daemon is reloaded or restarted."""
+
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerKilled:
+    """The supervisor sent SIGKILL: the time limit of an item, the grace period or a stuck loop."""
+
+    worker: str
+    pid: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRestart:
+    """The worker leaves because its resident memory passed the soft limit; it has finished its items."""
+
+    worker: str
+    rss_bytes: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerUsage:
+    """Resident memory after a batch (setting `debug_memory`)."""
+
+    worker: str
+    rss_bytes: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerDump:
+    """USR1: what one worker is doing now."""
+
+    worker: str
+    pid: int
+    state: str
+    handled: int
+    failed: int
+    rss_bytes: int
+    beat_age_seconds: float
+    running: tuple[str, ...]
+    """One `item queue site seconds` for each running item."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemFailed:
+    """A handling ended with an exception; the item is tried again after `retry_seconds`."""
+
+    worker: str
+    item: int
+    queue: str
+    site: str
+    attempt: int
+    max_attempts: int
+    error: str
+    retry_seconds: float
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRetried:
+    """The handler asked for a later attempt with `Retry`."""
+
+    worker: str
+    item: int
+    queue: str
+    site: str
+    attempt: int
+    error: str
+    retry_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDeadLettered:
+    """The item was given up and is in the dead-letter table. `reason`: attempts, crash, bad_item."""
+
+    worker: str
+    item: int
+    queue: str
+    site: str
+    attempt: int
+    reason: str
+    error: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDiscarded:
+    """The handler decided with `Discard` that the item is not worth doing."""
+
+    worker: str
+    item: int
+    queue: str
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemCrashed:
+    """The item was running when its worker died; it is claimable again."""
+
+    worker: str
+    item: int
+    queue: str
+    site: str
+    crash_attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsReleased:
+    """Items went back unstarted or cut short, without using an attempt."""
+
+    worker: str
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsReclaimed:
+    """Items of a claimant that is gone (`claimant`) are claimable again."""
+
+    worker: str
+    count: int
+    claimant: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemLeaseLost:
+    """The item's claim was no longer ours when its outcome was reported: it runs, or ran, elsewhere too."""
+
+    worker: str
+    item: int
+    queue: str
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSetAside:
+    """A site's configuration is bad: its items wait, the other sites run on."""
+
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownSite:
+    """Items of a site that is not configured wait in the store. Sent once a minute per site."""
+
+    worker: str
+    site: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoHandler:
+    """A queue in the store has items and no handler registered here. Sent once a minute per queue."""
+
+    worker: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreLost:
+    """The store cannot be reached; the worker tries again with back-off."""
+
+    worker: str
+    error: str
+    retry_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreBack:
+    """The store answers again."""
+
+    worker: str
+    after_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenUnavailable:
+    """The store does not deliver notifications (a transaction pooler, or `store.listen = false`): workers poll."""
+
+    worker: str
+    reason: str
+    poll_seconds: float
+
+
+Event = (
+    DaemonStarted | DaemonStopping | DaemonStopped | Reloading | ReloadFailed | ReloadFinished | WorkerCountChanged
+    | WorkerSpawned | WorkerReady | WorkerCrashed | WorkerExited | WorkerRespawning | SlotFatal | WorkerKilled
+    | MemoryRestart | WorkerUsage | WorkerDump
+    | ItemFailed | ItemRetried | ItemDeadLettered | ItemDiscarded | ItemCrashed
+    | ItemsReleased | ItemsReclaimed | ItemLeaseLost
+    | SiteSetAside | UnknownSite | NoHandler | StoreLost | StoreBack | ListenUnavailable
+)  # fmt: skip

@@ -1,0 +1,183 @@
+"""The words of the log: for every event its level and its message. The only place that has them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from snqd.telemetry import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from snqd.telemetry.events import Event
+
+DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+_MEBIBYTE = 1024 * 1024
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / _MEBIBYTE:.0f} MiB"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _listed(prefix: str, values: tuple[Any, ...]) -> str:
+    return prefix + ", ".join(map(str, values)) if values else ""
+
+
+def _exited(event: events.WorkerExited) -> str:
+    what = f"worker {event.worker} (pid {event.pid}) is gone: {event.reason}; "
+    if event.items:
+        noun = "item" if len(event.items) == 1 else "items"
+        what += _listed(f"was running {noun} ", event.items) + f" of queue {event.queue}, site {event.site}; "
+    size = f", {_mebibytes(event.rss_bytes)}" if event.rss_bytes else ""
+    return f"{what}handled {event.handled} in {event.lived_seconds:.1f} s{size}"
+
+
+def _dump(event: events.WorkerDump) -> str:
+    running = _listed("; running: ", event.running)
+    return (
+        f"worker {event.worker} (pid {event.pid}): {event.state}, handled {event.handled}, failed {event.failed}, "
+        f"{_mebibytes(event.rss_bytes)}, last beat {event.beat_age_seconds:.1f} s ago{running}"
+    )
+
+
+def _respawning(event: events.WorkerRespawning) -> str:
+    when = f"in {event.delay_seconds:.1f} s" if event.delay_seconds else "at once"
+    return f"worker {event.worker} is started again {when}: {event.reason}"
+
+
+def _item(event: Any) -> str:
+    return f"item {event.item} (queue {event.queue}, site {event.site})"
+
+
+LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
+    events.DaemonStarted: (
+        INFO,
+        lambda e: (
+            f"snqd {e.version}: daemon {e.daemon} (pid {e.pid}) has started with {_counted(e.workers, 'worker')} "
+            f"on {e.store}"
+        ),
+    ),
+    events.DaemonStopping: (
+        INFO,
+        lambda e: (
+            f"daemon {e.daemon} stops: {e.reason}"
+            + (f"; running items have {e.grace_seconds:g} s to end" if e.grace_seconds else "")
+        ),
+    ),
+    events.DaemonStopped: (INFO, lambda e: f"daemon {e.daemon} has stopped (exit code {e.code})"),
+    events.Reloading: (
+        INFO,
+        lambda e: (
+            f"daemon {e.daemon} replaces its workers one by one: {_listed('', e.changes) or 'no setting has changed'}"
+        ),
+    ),
+    events.ReloadFailed: (ERROR, lambda e: f"reload refused, the old configuration stays in force: {e.error}"),
+    events.ReloadFinished: (
+        INFO,
+        lambda e: f"daemon {e.daemon} has reloaded: {_counted(e.workers, 'worker')} with the new configuration",
+    ),
+    events.WorkerCountChanged: (INFO, lambda e: f"daemon {e.daemon} has {_counted(e.workers, 'worker')}: {e.reason}"),
+    events.WorkerSpawned: (
+        INFO,
+        lambda e: f"worker {e.worker} (pid {e.pid}) is started" + (f", respawn {e.respawns}" if e.respawns else ""),
+    ),
+    events.WorkerReady: (
+        INFO,
+        lambda e: (
+            f"worker {e.worker} (pid {e.pid}) is ready after {e.startup_seconds:.2f} s"
+            + (_listed(", queues ", e.queues) or ", no queue has a handler")
+        ),
+    ),
+    events.WorkerCrashed: (ERROR, lambda e: f"worker {e.worker} (pid {e.pid}) crashed: {e.error}"),
+    events.WorkerExited: (WARNING, _exited),
+    events.WorkerRespawning: (INFO, _respawning),
+    events.SiteSetAside: (ERROR, lambda e: f"site {e.site} is set aside, its items wait: {e.reason}"),
+    events.SlotFatal: (ERROR, lambda e: f"worker {e.worker} is given up until the next reload: {e.reason}"),
+    events.WorkerKilled: (WARNING, lambda e: f"worker {e.worker} (pid {e.pid}) gets SIGKILL: {e.reason}"),
+    events.MemoryRestart: (
+        WARNING,
+        lambda e: (
+            f"worker {e.worker} leaves to be replaced: {_mebibytes(e.rss_bytes)} resident, "
+            f"soft limit {_mebibytes(e.limit_bytes)}"
+        ),
+    ),
+    events.WorkerUsage: (
+        INFO,
+        lambda e: (
+            f"worker {e.worker}: {e.rss_bytes / _MEBIBYTE:.1f} MiB resident"
+            + (f", soft limit {_mebibytes(e.limit_bytes)}" if e.limit_bytes else "")
+        ),
+    ),
+    events.WorkerDump: (INFO, _dump),
+    events.ItemFailed: (
+        WARNING,
+        lambda e: (
+            f"{_item(e)} failed, attempt {e.attempt} of {e.max_attempts}, next in {e.retry_seconds:.1f} s: {e.error}"
+        ),
+    ),
+    events.ItemRetried: (
+        INFO,
+        lambda e: f"{_item(e)} asks for a retry in {e.retry_seconds:.1f} s, attempt {e.attempt}: {e.error}",
+    ),
+    events.ItemDeadLettered: (
+        ERROR,
+        lambda e: f"{_item(e)} is a dead letter ({e.reason}) after {_counted(e.attempt, 'attempt')}: {e.error}",
+    ),
+    events.ItemDiscarded: (INFO, lambda e: f"{_item(e)} was discarded by its handler: {e.reason}"),
+    events.ItemCrashed: (
+        WARNING,
+        lambda e: (
+            f"{_item(e)} was running when its worker died ({_counted(e.crash_attempts, 'time')} so far): {e.error}"
+        ),
+    ),
+    events.ItemsReleased: (
+        INFO,
+        lambda e: f"worker {e.worker} gave back {_counted(e.count, 'item')} unhandled: {e.reason}",
+    ),
+    events.ItemsReclaimed: (
+        WARNING,
+        lambda e: f"{_counted(e.count, 'item')} of {e.claimant} can be claimed again: {e.reason}",
+    ),
+    events.ItemLeaseLost: (
+        WARNING,
+        lambda e: f"{_item(e)} was no longer ours when it ended: its lease ran out and another may run it too",
+    ),
+    events.UnknownSite: (
+        WARNING,
+        lambda e: (
+            f"items of queue {e.queue} wait for site {e.site}, which is not configured: declare it, or discard them"
+        ),
+    ),
+    events.NoHandler: (
+        WARNING,
+        lambda e: f"queue {e.queue} has items and no handler here: add its module to handlers.modules, or discard them",
+    ),
+    events.StoreLost: (
+        ERROR,
+        lambda e: f"worker {e.worker} cannot reach the store, next try in {e.retry_seconds:.1f} s: {e.error}",
+    ),
+    events.StoreBack: (INFO, lambda e: f"worker {e.worker} has reached the store again after {e.after_seconds:.1f} s"),
+    events.ListenUnavailable: (
+        WARNING,
+        lambda e: f"no notifications from the store, workers look every {e.poll_seconds:g} s: {e.reason}",
+    ),
+}
+"""Level and message of each event."""
+
+
+def level_of(event: Event) -> int:
+    """What is expected, or happens in small numbers by itself, is not a warning."""
+    if isinstance(event, events.WorkerExited) and event.expected:
+        return INFO
+    if isinstance(event, events.WorkerRespawning) and event.delay_seconds:
+        return WARNING
+    return LINES[type(event)][0]
+
+
+def message_of(event: Event) -> str:
+    return LINES[type(event)][1](event)
