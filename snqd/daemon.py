@@ -1,0 +1,304 @@
+"""A daemon from its configuration to its exit code, and its short-lived sister, `drain`.
+
+Start-up is tried in a child process first (*preflight*): handlers are imported, sites read and the store is reached
+there, so that every mistake is told in one line before anything is forked for good, and the supervisor's own process
+stays free of drivers and of the application's code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snqd import __version__, wiring
+from snqd.config.secrets import redact_url
+from snqd.config.show import diff
+from snqd.errors import ConfigError, SnqdError
+from snqd.supervisor.detach import Readiness
+from snqd.supervisor.detach import detach as leave_terminal
+from snqd.supervisor.pidfile import Pidfile
+from snqd.supervisor.privileges import find_identity
+from snqd.supervisor.runtime import board_path, pidfile_path, runtime_folder
+from snqd.supervisor.spawning import fork_child
+from snqd.supervisor.supervisor import Reloaded, Supervisor
+from snqd.telemetry.board import SLOTS, Board
+from snqd.telemetry.emitter import Emitter
+from snqd.telemetry.events import SiteSetAside, WorkerCrashed, WorkerExited
+from snqd.telemetry.exits import WorkerExit
+from snqd.telemetry.logs import LogSink, bridge_logging, choose_form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from snqd.config.schema import Config
+    from snqd.supervisor.privileges import Identity
+    from snqd.telemetry.events import Event
+    from snqd.telemetry.seat import RunWorker, WorkerSeat
+    from snqd.worker.bell import Bell
+    from snqd.worker.errand import Errand
+
+
+def run_daemon(config: Config, *, reload: Callable[[], Config], detach: bool = False) -> int:
+    """Run until told to stop; the exit code. Raises `SnqdError` when it cannot start."""
+    wiring.import_from_working_directory()
+    wiring.preload()
+    identity = find_identity(config.daemon.user, config.daemon.group)
+    if not detach:
+        return _serve(config, reload, identity, None)
+    readiness = leave_terminal(Path(config.daemon.log_file) if config.daemon.log_file else None)
+    try:
+        return _serve(config, reload, identity, readiness)
+    except SnqdError as error:
+        readiness.failed(f"error: {error}", error.exit_code)
+        return error.exit_code
+
+
+def _serve(config: Config, reload: Callable[[], Config], identity: Identity | None, readiness: Readiness | None) -> int:
+    if identity is not None:
+        identity.take()  # before anything is opened or created
+    with ExitStack() as stack:
+        lock_store(config)
+        folder = runtime_folder(config.daemon)
+        pidfile = stack.enter_context(Pidfile.acquire(pidfile_path(config.daemon, folder)))
+        sink = LogSink(choose_form(config.daemon.log_format))
+        bridge_logging(sink)
+        emitter = Emitter(sink)
+        crew = _Makers(emitter, sink)
+        preflight(config, emitter)
+        board_file = board_path(config.daemon, folder)
+        board = Board.create(board_file, daemon=config.daemon.name)
+        stack.callback(board_file.unlink, missing_ok=True)
+        current = [config]
+
+        def reloaded() -> Reloaded:
+            new = reload()
+            _refuse_what_needs_a_restart(current[0], new)
+            tell_set_aside(new, emitter)
+            changes = diff(current[0], new)
+            current[0] = new
+            return Reloaded(config=new.daemon, run_worker=crew.worker(new), janitor=crew.janitor(new), changes=changes)
+
+        supervisor = Supervisor(
+            config=config.daemon,
+            board=board,
+            emitter=emitter,
+            run_worker=crew.worker(config),
+            reload=reloaded,
+            janitor=crew.janitor(config),
+            version=__version__,
+            store_shown=redact_url(config.store.url),
+            on_death=crew.bell.ring,
+            on_ready=readiness.ready if readiness is not None else _nothing,
+            on_reloaded=lambda: try_parked_items_again(current[0], emitter),
+            private_fds=(pidfile.fd,),
+        )
+        code = supervisor.run()
+        if supervisor.failure and readiness is not None:
+            readiness.failed(supervisor.failure, code)
+        return code
+
+
+class _Makers:
+    """Makes the functions that run in forked children."""
+
+    def __init__(self, emitter: Emitter, sink: LogSink | None) -> None:
+        from snqd.worker.bell import Bell
+
+        self.bell: Bell = Bell()
+        self._emitter = emitter
+        self._sink = sink
+
+    def worker(self, config: Config, errand: Errand | None = None) -> RunWorker:
+        def run(seat: WorkerSeat) -> int:
+            from snqd.worker.worker import refuse, run_worker
+
+            if self._sink is not None:
+                self._sink.bind(worker=seat.worker)
+            try:
+                parts = wiring.make_parts(config, seat, self.bell, self._emitter)
+            except SnqdError as error:
+                return refuse(seat.view, str(error))
+            return run_worker(replace(parts, errand=errand))
+
+        return run
+
+    def janitor(self, config: Config) -> RunWorker:
+        def run(seat: WorkerSeat) -> int:
+            from snqd.worker.care import repair_all
+
+            parts = wiring.make_parts(config, seat, self.bell, self._emitter)
+            # What it counts goes to a slot that no worker has: its seat is that of a dead one.
+            parts = replace(parts, view=seat.board.slot(SLOTS - 1))
+            parts.store.connect()
+            repair_all(parts)
+            parts.store.close()
+            return WorkerExit.OK
+
+        return run
+
+
+def lock_store(config: Config) -> None:
+    """Keep a second daemon away from a SQLite file. The descriptor stays open, here and in every child."""
+    path = wiring.sqlite_path(config)
+    if path is not None:
+        from snqd.stores.sqlite.location import lock_for_daemon
+
+        lock_for_daemon(path)
+
+
+def preflight(config: Config, emitter: Emitter) -> None:
+    """Try everything that a worker needs, in a child. Raises the `SnqdError` that a worker would have died of."""
+    read_fd, write_fd = os.pipe()
+
+    def body() -> int:
+        os.close(read_fd)
+        try:
+            wiring.check(config)
+        except SnqdError as error:
+            os.write(write_fd, f"{error.exit_code} {error}".encode(errors="replace"))
+        return 0
+
+    def failed(error: BaseException) -> None:
+        os.write(write_fd, f"1 {type(error).__name__}: {error}".encode(errors="replace"))
+
+    pid = fork_child(body, on_error=failed)
+    os.close(write_fd)
+    with os.fdopen(read_fd, "rb") as pipe:
+        said = pipe.read().decode(errors="replace")
+    os.waitpid(pid, 0)
+    if said:
+        code, _, message = said.partition(" ")
+        error = ConfigError(message)
+        error.exit_code = int(code)
+        raise error
+    tell_set_aside(config, emitter)
+
+
+def tell_set_aside(config: Config, emitter: Emitter) -> None:
+    """Name the sites whose configuration is bad. Raises `ConfigError` when the sites cannot be read at all."""
+    from snqd.config.sites import read_sites
+
+    for site, reason in read_sites(config).set_aside.items():
+        emitter.emit(SiteSetAside(site=site, reason=reason))
+
+
+def try_parked_items_again(config: Config, emitter: Emitter) -> None:
+    """After a reload, in a child: items of sites that were unknown need not wait for their time to be looked at."""
+
+    def body() -> int:
+        signal.alarm(10)  # it has the supervisor's end of the lifeline, and must not keep that for long
+        wiring.release_parked(config)
+        return 0
+
+    def failed(error: BaseException) -> None:
+        emitter.emit(
+            WorkerCrashed(worker=config.daemon.name, pid=os.getpid(), error=f"{type(error).__name__}: {error}")
+        )
+
+    fork_child(body, on_error=failed)  # the supervisor reaps it
+
+
+def _refuse_what_needs_a_restart(old: Config, new: Config) -> None:
+    if old.store.url != new.store.url:
+        raise ConfigError("store.url has changed: restart the daemon to serve another store")
+    if old.daemon.name != new.daemon.name:
+        raise ConfigError("daemon.name has changed: restart the daemon to give it another name")
+
+
+# ---- drain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainReport:
+    """What `drain` did. `remaining`: items that are ready now."""
+
+    handled: int
+    failed: int
+    retried: int
+    dead_lettered: int
+    discarded: int
+    remaining: int
+
+
+def drain(config: Config, *, max_seconds: float | None = None, max_items: int | None = None) -> DrainReport:
+    """Handle what is ready, then return. Workers are forked and watched as in a daemon, so a crash is repaired."""
+    from snqd.worker.errand import Errand
+
+    wiring.import_from_working_directory()
+    wiring.preload()
+    exits: list[WorkerExited] = []
+
+    def note(event: Event, /) -> None:
+        if isinstance(event, WorkerExited):
+            exits.append(event)
+
+    sink = LogSink(choose_form(config.daemon.log_format))
+    bridge_logging(sink)
+    quiet = Emitter(note, _OnlyTrouble(sink))
+    preflight(config, quiet)
+    threads = 1 if max_items is not None else config.daemon.threads
+    daemon = replace(config.daemon, threads=threads, name=f"{config.daemon.name}-drain")
+    config = replace(config, daemon=daemon)
+    errand = Errand(max_items=max_items, until=time.monotonic() + max_seconds if max_seconds is not None else None)
+    with tempfile.TemporaryDirectory(prefix="snqd-drain-") as folder:
+        makers = _Makers(quiet, sink)
+        supervisor = Supervisor(
+            config=daemon,
+            board=Board.create(Path(folder) / "board", daemon=daemon.name),
+            emitter=quiet,
+            run_worker=makers.worker(config, errand),
+            reload=lambda: _no_reload(),
+            janitor=makers.janitor(config),
+            version=__version__,
+            store_shown=redact_url(config.store.url),
+            on_death=makers.bell.ring,
+        )
+        supervisor.run()
+    if supervisor.failure:
+        raise ConfigError(supervisor.failure)
+    return DrainReport(
+        handled=sum(event.handled for event in exits),
+        failed=sum(event.failed for event in exits),
+        retried=sum(event.retried for event in exits),
+        dead_lettered=sum(event.dead_lettered for event in exits),
+        discarded=sum(event.discarded for event in exits),
+        remaining=_ready(config),
+    )
+
+
+class _OnlyTrouble:
+    """Passes on what cron should mail: failures, crashes, and what nobody handles."""
+
+    def __init__(self, sink: LogSink) -> None:
+        self._sink = sink
+
+    def __call__(self, event: Event, /) -> None:
+        from logging import WARNING
+
+        from snqd.telemetry.lines import level_of
+
+        if level_of(event) >= WARNING:
+            self._sink(event)
+
+
+def _ready(config: Config) -> int:
+    store = wiring.open_store(config)
+    store.connect()
+    try:
+        queues = set(wiring.served_queues(config))
+        return sum(facts.ready for facts in store.counts() if facts.queue in queues)
+    finally:
+        store.close()
+
+
+def _no_reload() -> Reloaded:
+    raise ConfigError("drain has nothing to reload")
+
+
+def _nothing() -> None: ...

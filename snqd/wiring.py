@@ -1,0 +1,236 @@
+"""Wiring: the one module that names concrete classes, and puts a daemon together.
+
+What is imported here at the top is light; drivers, handlers and asyncio are imported by the functions that need them,
+in the process that needs them. The supervisor's process must stay free of all three.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from snqd.config.secrets import redact_url as redact
+from snqd.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from snqd.config.schema import Config
+    from snqd.handlers.base import BoundHandler
+    from snqd.handlers.context import Site
+    from snqd.items import ItemId, NewItem, QueueName, SiteName
+    from snqd.registry import QueueRegistry
+    from snqd.stores.base import Store
+    from snqd.telemetry.emitter import Emitter
+    from snqd.telemetry.seat import WorkerSeat
+    from snqd.worker.bell import Bell
+    from snqd.worker.parts import Parts
+
+__all__ = ["engine_of", "load_registry", "load_sites", "open_store", "redact", "sqlite_path"]
+
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+
+
+class EnqueueEngine(Protocol):
+    """What a store's `enqueue` module offers on somebody else's connection."""
+
+    def enqueue(self, connection: Any, items: Sequence[NewItem], /) -> list[ItemId | None]: ...
+
+    def enqueue_many(self, connection: Any, items: Iterable[NewItem], /) -> int: ...
+
+
+def open_store(config: Config, *, claimant: str = "") -> Store:
+    """The store that `store.url` names, not connected yet. Raises `ConfigError`; `StoreError` without its driver."""
+    url = config.store.url
+    scheme = urlsplit(url).scheme if "://" in url else ""
+    store: Store
+    if scheme == "sqlite":
+        from snqd.stores.sqlite.store import SqliteStore
+
+        store = SqliteStore(config.store)
+    elif scheme in POSTGRES_SCHEMES or (not scheme and "=" in url):
+        from snqd.stores.postgres import open_postgres
+
+        store = open_postgres(config.store)
+    elif scheme == "memory":
+        from snqd.stores.memory import MemoryStore
+
+        store = MemoryStore(config.store)
+    elif scheme == "inline":
+        store = _open_inline(config)
+    else:
+        raise ConfigError(
+            f"store.url {redact(url)!r} names no store: use sqlite:///file.db, postgresql://host/database, "
+            "memory:// or inline://"
+        )
+    store.claimant = claimant
+    return store
+
+
+def _open_inline(config: Config) -> Store:
+    """Items are handled by `enqueue` itself, with the handlers and sites of the configuration."""
+    from snqd.stores.inline import InlineStore
+    from snqd.stores.memory import MemoryStore
+    from snqd.worker.inline import inline_runner
+
+    store: InlineStore
+
+    def enqueue(items: list[NewItem]) -> list[ItemId | None]:
+        return store.enqueue(items)
+
+    limit = config.store.frame_limit_bytes
+    run = inline_runner(load_registry(config), load_sites(config), enqueue, frame_limit_bytes=limit)
+    store = InlineStore(run, MemoryStore(config.store))
+    return store
+
+
+def engine_of(connection: object) -> EnqueueEngine:
+    """The enqueue functions for a driver's connection. Raises `StoreError` for one that is not known."""
+    home = type(connection).__module__.partition(".")[0]
+    if home == "sqlite3" or any(base.__module__.startswith("sqlite3") for base in type(connection).__mro__):
+        from snqd.stores.sqlite import enqueue as sqlite
+
+        return sqlite
+    if home == "psycopg" or any(base.__module__.startswith("psycopg") for base in type(connection).__mro__):
+        from snqd.stores.postgres import enqueue as postgres
+
+        return postgres
+    raise StoreError(
+        f"cannot enqueue on a {type(connection).__module__}.{type(connection).__qualname__}: "
+        "give a psycopg.Connection or a sqlite3.Connection"
+    )
+
+
+def load_registry(config: Config) -> QueueRegistry:
+    """Import the handlers. Raises `HandlerError` or `ConfigError`."""
+    from snqd.registry import load_registry as load
+
+    import_from_working_directory()
+    return load(config.handlers, config.queue)
+
+
+def load_sites(config: Config) -> Mapping[SiteName, Site]:
+    """The sites that are well configured, by name."""
+    from snqd.config.sites import read_sites
+    from snqd.handlers.context import Site
+
+    return {name: Site(name, settings) for name, settings in read_sites(config).settings.items()}
+
+
+def import_from_working_directory() -> None:
+    """Find modules beside the configuration as `python -m` does. Called before a detached daemon leaves the folder."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def preload() -> None:
+    """Import the worker's own modules before the fork: a respawn then costs less, and the pages are shared.
+
+    No driver and no handler is among them.
+    """
+    import snqd.worker.worker  # noqa: F401
+
+
+def sqlite_path(config: Config) -> Path | None:
+    """The file of the SQLite store, None for other stores."""
+    if not config.store.url.startswith("sqlite:"):
+        return None
+    from snqd.stores.sqlite.location import path_from_url
+
+    return path_from_url(config.store.url)
+
+
+def served(registry: QueueRegistry, config: Config) -> dict[QueueName, BoundHandler]:
+    """The handlers of the groups that this daemon serves. Raises `ConfigError` when there is none."""
+    handlers = {queue: found for group in config.daemon.serve for queue, found in registry.in_group(group).items()}
+    if not handlers:
+        groups = ", ".join(config.daemon.serve)
+        known = f"only for queues {', '.join(registry.queues())} of other groups" if registry.queues() else "at all"
+        raise ConfigError(
+            f"no handler for group {groups}, {known}: name the modules with your handlers in handlers.modules, "
+            "or with --module"
+        )
+    return handlers
+
+
+def served_queues(config: Config) -> tuple[QueueName, ...]:
+    """The queues that this daemon serves. Imports the handlers."""
+    return tuple(served(load_registry(config), config))
+
+
+def check(config: Config) -> None:
+    """Try what a worker does when it starts. Raises the `SnqdError` that would end it."""
+    served(load_registry(config), config)
+    load_sites(config)
+    if config.store.url.startswith(("memory:", "inline:")):
+        raise ConfigError(
+            f"store.url is {config.store.url}: it lives in one process, so workers could not share it; "
+            "use sqlite:///file.db"
+        )
+    store = open_store(config)
+    try:
+        store.connect()
+    finally:
+        store.close()
+
+
+def release_parked(config: Config) -> None:
+    """Make items ready that wait because their site was unknown. Workers that do not know it yet park them again."""
+    from snqd.stores.base import ItemFilter, ItemState
+    from snqd.worker.verdict import UNKNOWN_SITE
+
+    store = open_store(config)
+    store.connect()
+    try:
+        store.retry_now(ItemFilter(state=ItemState.SCHEDULED, error=UNKNOWN_SITE))
+    finally:
+        store.close()
+
+
+def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter) -> Parts:
+    """Everything that one worker process is made of. Call after the fork."""
+    from snqd.telemetry.board import Word
+    from snqd.telemetry.events import WorkerReady
+    from snqd.worker.parts import Parts
+
+    registry = load_registry(config)
+    handlers = served(registry, config)
+    store = open_store(config)
+    born_ns = seat.view.get(Word.SPAWNED_NS)
+
+    def on_ready() -> None:
+        seat.view.set(Word.READY, 1)
+        emitter.emit(
+            WorkerReady(
+                worker=seat.worker,
+                pid=os.getpid(),
+                queues=tuple(handlers),
+                startup_seconds=round((time.monotonic_ns() - born_ns) / 1e9, 3),
+            )
+        )
+
+    return Parts(
+        worker=seat.worker,
+        config=config,
+        handlers=handlers,
+        known_queues=registry.queues(),
+        sites=load_sites(config),
+        store=store,
+        enqueue_on=_enqueue_on,
+        board=seat.board,
+        view=seat.view,
+        bell=bell,
+        lifeline_fd=seat.lifeline_fd,
+        memory_limit_bytes=seat.memory_limit_bytes,
+        emit=emitter.emit,
+        on_ready=on_ready,
+    )
+
+
+def _enqueue_on(connection: object, items: Sequence[NewItem]) -> None:
+    engine_of(connection).enqueue(connection, items)

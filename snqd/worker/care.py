@@ -1,0 +1,251 @@
+"""Care of the store, done beside the work: deaths repaired, expired leases reclaimed, due items made ready.
+
+Every worker repairs its slot's predecessor before it claims anything, and looks for dead slots when the bell rings.
+The rest is done by the worker that has the watch (see `bell.py`), so that its cost does not grow with the number of
+workers.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from snqd.stores.base import Blame, DeadReason
+from snqd.telemetry.board import ENTRIES, Phase, Word
+from snqd.telemetry.events import (
+    ItemCrashed,
+    ItemDeadLettered,
+    ItemFailed,
+    ItemsReclaimed,
+    ListenUnavailable,
+    NoHandler,
+)
+from snqd.telemetry.exits import Killed
+from snqd.worker.identity import claimant_of_this_process, is_dead
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from snqd.handlers.base import BoundHandler
+    from snqd.items import QueueName
+    from snqd.stores.base import Blamed
+    from snqd.telemetry.board import SlotView
+    from snqd.worker.parts import Parts
+
+_NO_HANDLER_SECONDS = 60.0
+_NEVER = float("inf")
+
+
+class Care:
+    """Used by the store's thread only."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._sweep_seconds = parts.config.store.sweep_seconds
+        self._sweep_at = 0.0
+        self._promote_at = 0.0
+        self._unhandled_at = 0.0
+        self.has_watch = False
+        self._told_problem: str | None = None
+        self.wake_fds: list[int] = []
+
+    def begin(self) -> None:
+        """Give back what this slot's last worker held, then take its place on the board."""
+        view = self._parts.view
+        repair(self._parts, view)
+        kept = {
+            word: view.get(word) for word in (Word.BEAT_NS, Word.FAILED, Word.DEAD_LETTERED)
+        }  # counted by the repair
+        view.clear()
+        for word, value in kept.items():
+            view.set(word, value)
+        view.set(Word.PHASE, Phase.IDLE)
+        self._store.claimant = view.claimant = claimant_of_this_process(self._parts.worker)
+        self._take_watch()
+
+    def end(self) -> None:
+        """Nothing is held any more: there will be nothing to repair and nobody to blame."""
+        self._parts.view.claimant = ""
+        for entry in range(ENTRIES):
+            self._parts.view.end(entry)
+
+    def lost(self) -> None:
+        """The store's connection is gone; the watch is opened again when it is back."""
+        if self.has_watch:
+            self.wake_fds = []
+            self.has_watch = False
+            self._store.close_wakeups()
+        self._sweep_at = 0.0
+
+    @property
+    def next_at(self) -> float:
+        """When something is due, by the monotonic clock."""
+        return min(self._sweep_at, self._promote_at)
+
+    def is_due(self, now: float) -> bool:
+        return now >= self._sweep_at or now >= self._promote_at
+
+    def do(self, now: float) -> bool:
+        """Do what is due; whether items became ready by it."""
+        found = False
+        if now >= self._sweep_at:
+            found = self._sweep(now)
+        if now >= self._promote_at:
+            found = self._promote() or found
+        return found
+
+    def was_woken(self) -> None:
+        """Something was enqueued: the next due time may have changed. Looked at after the claim, which is urgent."""
+        self._promote_at = min(self._promote_at, time.monotonic())
+
+    def expect(self, seconds: float) -> None:
+        """An item of ours becomes due in `seconds`."""
+        due_at = time.monotonic() + seconds
+        if self.has_watch:
+            self._promote_at = min(self._promote_at, due_at)
+        else:
+            self._parts.bell.expect(due_at)
+
+    def was_told(self) -> None:
+        """Another worker expects an item to become due."""
+        self._parts.bell.hear_expected()
+        self._promote_at = min(self._promote_at, time.monotonic())  # ask the store: only it knows all of them
+
+    def repair_deaths(self) -> bool:
+        """Give back what the dead workers of this daemon held; whether there were any."""
+        dead = [view for view in self._parts.board.used() if view.get(Word.UNREPAIRED)]
+        repaired = [repair(self._parts, view) for view in dead if view.number != self._parts.view.number]
+        return any(repaired)
+
+    def _take_watch(self) -> None:
+        self.has_watch = self._parts.bell.take_watch()
+        if not self.has_watch:
+            self._promote_at = _NEVER
+            return
+        self._parts.bell.mark_watch()
+        self._promote_at = time.monotonic()
+        self.wake_fds = self._store.open_wakeups()
+        problem = self._store.wakeup_problem
+        if problem and problem != self._told_problem:
+            seconds = self._parts.config.store.poll_interval_seconds
+            self._parts.emit(ListenUnavailable(worker=self._parts.worker, reason=problem, poll_seconds=seconds))
+        self._told_problem = problem
+
+    def _sweep(self, now: float) -> bool:
+        self._sweep_at = now + self._sweep_seconds * random.uniform(0.75, 1.25)
+        found = self.repair_deaths()
+        if not self.has_watch:
+            self._take_watch()
+        if self.has_watch:
+            self._parts.bell.mark_watch()
+        elif self._parts.bell.watch_age() < 2 * self._sweep_seconds + 1:
+            return found
+        else:  # who has the watch does not move
+            found = self._store.promote().items > 0 or found
+        for gone in self._store.reclaim():
+            found = True
+            self._tell_reclaimed(gone.items, gone.claimant, "its lease ran out")
+        if now >= self._unhandled_at:
+            self._unhandled_at = now + _NO_HANDLER_SECONDS
+            for queue in self._store.unhandled_queues(self._parts.known_queues):
+                self._parts.emit(NoHandler(worker=self._parts.worker, queue=queue))
+        return self._release_dead_claimants() or found
+
+    def _release_dead_claimants(self) -> bool:
+        """Claims of processes of this machine that are gone and that no living supervisor will mourn."""
+        on_board = {view.claimant for view in self._parts.board.used()}
+        found = False
+        for claimant in self._store.claimants():
+            if claimant not in on_board and is_dead(claimant):
+                repaired = self._store.repair(claimant, (), crash_limit=self._parts.config.daemon.crash_limit)
+                self._tell_reclaimed(repaired.released, claimant, "its process is gone")
+                found = found or bool(repaired.released)
+        return found
+
+    def _tell_reclaimed(self, items: int, claimant: str, reason: str) -> None:
+        if items:
+            self._parts.emit(ItemsReclaimed(worker=self._parts.worker, count=items, claimant=claimant, reason=reason))
+
+    def _promote(self) -> bool:
+        promoted = self._store.promote()
+        due = promoted.next_due_seconds
+        self._promote_at = _NEVER if due is None else time.monotonic() + max(due, 0.001)
+        # Other hosts may schedule an item that is due earlier than any we know of.
+        self._promote_at = min(self._promote_at, time.monotonic() + self._parts.config.store.poll_interval_seconds)
+        self._parts.bell.due_at = self._promote_at
+        return promoted.items > 0
+
+
+def repair_all(parts: Parts) -> None:
+    """Give back what every dead worker of the daemon held (the janitor's whole work)."""
+    for view in parts.board.used():
+        repair(parts, view)
+
+
+def repair(parts: Parts, view: SlotView) -> bool:
+    """Give back what a slot's dead worker held, blaming the items that were running; whether there was anything.
+
+    Safe to be done by several at once: the store touches only items that are still in the dead one's name.
+    """
+    if not view.get(Word.UNREPAIRED):
+        return False
+    claimant = view.claimant
+    blames = _blames(parts.handlers, view)
+    if not view.get(Word.UNREPAIRED):
+        return False  # its replacement was faster, and what we read may be half its own
+    if claimant and is_dead(claimant):
+        repaired = parts.store.repair(claimant, blames, crash_limit=parts.config.daemon.crash_limit)
+        of_item = {blame.item: blame for blame in blames}
+        for blamed in repaired.blamed:
+            _tell_blamed(parts, blamed, of_item[blamed.item])
+        if repaired.released:
+            parts.emit(
+                ItemsReclaimed(worker=parts.worker, count=repaired.released, claimant=claimant, reason=view.exit_reason)
+            )
+    view.set(Word.UNREPAIRED, 0)
+    return bool(claimant)
+
+
+def _blames(handlers: Mapping[QueueName, BoundHandler], view: SlotView) -> list[Blame]:
+    killed = Killed(view.get(Word.KILLED))
+    if killed in (Killed.SHUTDOWN, Killed.STUCK):
+        return []
+    blames = []
+    for running in view.running():
+        handler = next((found for queue, found in handlers.items() if queue == running.queue), None)
+        is_crash = killed is Killed.NO
+        if is_crash or running.item == view.get(Word.KILLED_ITEM):
+            options = handler.options if handler else None
+            blames.append(
+                Blame(
+                    item=running.item,  # type: ignore[arg-type]  # the board knows numbers only
+                    error=view.exit_reason,
+                    crashed=is_crash,
+                    max_attempts=options.max_attempts if options else 1_000_000,
+                    delay_seconds=options.backoff.delay(running.attempt, random.random()) if options else 60.0,
+                )
+            )
+    return blames
+
+
+def _tell_blamed(parts: Parts, blamed: Blamed, blame: Blame) -> None:
+    item: dict[str, Any] = {"worker": parts.worker, "item": blamed.item, "queue": blamed.queue, "site": blamed.site}
+    if blamed.dead is not None:
+        parts.view.add(Word.DEAD_LETTERED, 1)
+        reason = DeadReason(blamed.dead).value
+        parts.emit(ItemDeadLettered(**item, attempt=blamed.attempts, reason=reason, error=blame.error))
+    elif blame.crashed:
+        parts.emit(ItemCrashed(**item, crash_attempts=blamed.crash_attempts, error=blame.error))
+    else:
+        parts.view.add(Word.FAILED, 1)
+        parts.emit(
+            ItemFailed(
+                **item,
+                attempt=blamed.attempts,
+                max_attempts=blame.max_attempts,
+                error=blame.error,
+                retry_seconds=blame.delay_seconds,
+            )
+        )

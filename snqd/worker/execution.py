@@ -1,0 +1,142 @@
+"""One item's way through its handler: preparation, call, verdict, report. Shared by inline and concurrent running.
+
+Everything here is called on the worker's main thread, except `call` of a plain handler that runs in a thread.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from snqd.errors import BadItem, LeaseLost
+from snqd.handlers.context import Context
+from snqd.items import DECODERS, decode
+from snqd.stores.base import DeadLettered, DeadReason, Done, Released
+from snqd.telemetry.board import Word
+from snqd.telemetry.events import ItemLeaseLost, UnknownSite
+from snqd.worker.verdict import UNKNOWN_SITE, UNKNOWN_SITE_SECONDS, event_of, judge, word_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from snqd.handlers.base import BoundHandler
+    from snqd.items import Item, NewItem
+    from snqd.stores.base import Outcome
+    from snqd.worker.alarm import Alarm
+    from snqd.worker.parts import Parts
+    from snqd.worker.store_thread import StoreThread
+
+_TELL_SITE_SECONDS = 60.0
+_INLINE_ENTRY = 0
+
+
+class Execution:
+    """One per worker."""
+
+    def __init__(self, parts: Parts, store: StoreThread, alarm: Alarm) -> None:
+        self._parts = parts
+        self._store = store
+        self._alarm = alarm
+        self._view = parts.view
+        self._told_sites: dict[str, float] = {}
+
+    def run_inline(self, item: Item) -> None:
+        """Handle an item on this thread, from preparation to report."""
+        handler = self._parts.handlers[item.queue]
+        prepared = self.prepare(item, handler)
+        if prepared is None:
+            return
+        payload, context = prepared
+        limit = handler.options.time_limit_seconds
+        self._view.begin(_INLINE_ENTRY, item.id, item.queue, item.site, deadline_ns(limit), item.attempts + 1)
+        error: BaseException | None = None
+        try:
+            if handler.options.transactional:
+                self.run_transaction(item, handler, payload, context, alarm=self._alarm)
+            else:
+                self._alarm.arm(limit)
+                try:
+                    handler.call(payload, context)
+                finally:
+                    self._alarm.disarm()
+        except BaseException as raised:  # whatever a handler raises is its item's fate, not the worker's
+            self._alarm.disarm()  # the alarm may have struck on the way in or out, where nobody disarms it
+            error = raised
+        self._view.end(_INLINE_ENTRY)
+        self.settle(item, handler, context, error)
+
+    def prepare(self, item: Item, handler: BoundHandler) -> tuple[Any, Context] | None:
+        """Payload and context for an item, or None when its fate is settled without a handler."""
+        if self._store.revoked and item.token in self._store.revoked:
+            self._store.report(item, None)  # its lease was lost before it was started; it runs elsewhere
+            return None
+        site = self._parts.sites.get(item.site)
+        if site is None:
+            self._refuse_site(item)
+            return None
+        decoder = DECODERS.get(item.codec)
+        try:
+            payload = decoder(item.frame) if decoder is not None else decode(item.frame, item.codec)
+        except (BadItem, ValueError, TypeError, RecursionError) as error:
+            words = (
+                str(error) if isinstance(error, BadItem) else f"frame is not valid for codec {item.codec!r}: {error}"
+            )
+            self._finish(DeadLettered(item, DeadReason.BAD_ITEM, words), handler, None)
+            return None
+        return payload, Context(item, site, self._enqueue, self._parts.config.store.frame_limit_bytes)
+
+    def settle(self, item: Item, handler: BoundHandler, context: Context, error: BaseException | None) -> None:
+        """Report how a handling ended."""
+        if error is None:
+            self._view.add(Word.HANDLED, 1)
+            if handler.options.transactional:
+                self._store.report(item, None)
+            else:
+                self._store.report(item, Done(item, tuple(context.outbox)))
+        elif isinstance(error, LeaseLost) and handler.options.transactional:
+            self._store.report(item, None)
+            self._parts.emit(ItemLeaseLost(worker=self._parts.worker, item=item.id, queue=item.queue, site=item.site))
+        else:
+            self._finish(judge(item, handler.options, error, random.random()), handler, error)
+
+    def run_transaction(
+        self, item: Item, handler: BoundHandler, payload: Any, context: Context, *, alarm: Alarm | None = None
+    ) -> None:
+        """The handler's effects and the ack commit together, or neither does. `alarm`: on the main thread only."""
+        with self._parts.store.transaction(item) as connection:
+            context.connection = connection
+            if alarm is not None:
+                alarm.arm(handler.options.time_limit_seconds)
+            try:
+                handler.call(payload, context)
+            finally:
+                if alarm is not None:
+                    alarm.disarm()
+            if context.outbox:
+                self._parts.enqueue_on(connection, context.outbox)
+
+    def _finish(self, outcome: Outcome, handler: BoundHandler, error: BaseException | None) -> None:
+        self._view.add(word_of(outcome), 1)
+        self._store.report(outcome.item, outcome)
+        event = event_of(self._parts.worker, outcome, handler.options, error)
+        if event is not None:
+            self._parts.emit(event)
+
+    def _enqueue(self, items: list[NewItem]) -> Future[Any]:
+        store = self._parts.store
+        return self._store.submit(lambda: store.enqueue(items))
+
+    def _refuse_site(self, item: Item) -> None:
+        note = f"{UNKNOWN_SITE}{item.site!r}: configure it, or discard the item"
+        self._view.add(Word.RELEASED, 1)
+        self._store.report(item, Released(item, UNKNOWN_SITE_SECONDS, note))
+        now = time.monotonic()
+        if now - self._told_sites.get(item.site, float("-inf")) >= _TELL_SITE_SECONDS:
+            self._told_sites[item.site] = now
+            self._parts.emit(UnknownSite(worker=self._parts.worker, site=item.site, queue=item.queue))
+
+
+def deadline_ns(limit_seconds: float) -> int:
+    """The board's deadline for an item that starts now; 0 = none."""
+    return time.monotonic_ns() + int(limit_seconds * 1e9) if limit_seconds else 0

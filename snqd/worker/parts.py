@@ -1,0 +1,46 @@
+"""What a worker is made of: handed over by wiring, shared by the worker's modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from snqd.config.schema import Config
+    from snqd.handlers.base import BoundHandler
+    from snqd.handlers.context import Site
+    from snqd.items import NewItem, QueueName, SiteName
+    from snqd.stores.base import Store
+    from snqd.telemetry.board import Board, SlotView
+    from snqd.telemetry.events import Event
+    from snqd.worker.bell import Bell
+    from snqd.worker.errand import Errand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One worker process. Made after the fork; nothing in it is shared but the board and the bell."""
+
+    worker: str
+    """Worker id, e.g. `main.3`."""
+    config: Config
+    handlers: Mapping[QueueName, BoundHandler]
+    """The handlers of the worker's group."""
+    known_queues: tuple[QueueName, ...]
+    """Every queue that has a handler here, in any group."""
+    sites: Mapping[SiteName, Site]
+    store: Store
+    enqueue_on: Callable[[Any, Sequence[NewItem]], None]
+    """Store items on a transactional handler's connection."""
+    board: Board
+    view: SlotView
+    bell: Bell
+    lifeline_fd: int
+    memory_limit_bytes: int | None
+    emit: Callable[[Event], None]
+    on_ready: Callable[[], None]
+    """Called once, in the store's thread, when the worker begins to claim."""
+    errand: Errand | None = None
+    """Leave when nothing is ready, instead of waiting."""
