@@ -1,0 +1,150 @@
+"""What the worker board says of the daemon on this host, as values. Reading it costs the daemon nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import pwd
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from snqd.errors import SnqdError
+
+if TYPE_CHECKING:
+    from snqd.config.schema import Config
+    from snqd.telemetry.board import SlotView
+
+_NS = 1e-9
+
+
+class RunningView(NamedTuple):
+    """An item that runs now."""
+
+    item: int
+    queue: str
+    site: str
+    age_seconds: float
+
+
+class WorkerView(NamedTuple):
+    """One slot of the board. Counters are those of the present process, since its start."""
+
+    worker: str
+    pid: int
+    state: str
+    """The slot's state; of a running worker its phase: idle, claiming, handling, draining …"""
+    uptime_seconds: float
+    running: tuple[RunningView, ...]
+    claimed: int
+    handled: int
+    failed: int
+    retried: int
+    dead_lettered: int
+    discarded: int
+    released: int
+    rss_bytes: int
+    respawns: int
+    reason: str
+    """Why the last worker of this slot ended, when the slot has no living one."""
+
+
+class DaemonView(NamedTuple):
+    """The daemon on this host. Without one, `absence` says why, or why that cannot be known."""
+
+    name: str
+    pid: int | None
+    workers: tuple[WorkerView, ...] = ()
+    absence: str = ""
+
+
+SYSTEM_FOLDER = Path("/run/snqd")
+"""Where the unit file of snqd has its runtime folder. Only the daemon itself is told so in its environment."""
+
+
+def read_daemon(config: Config) -> DaemonView:
+    """Look at the board of the daemon that `config` names, on this host."""
+    name = config.daemon.name
+    blocked = ""
+    last_pid = 0
+    for path in _boards(config):
+        try:
+            found = _read(path)
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            blocked = f"cannot see whether a daemon runs: {path} belongs to another user; ask as that user or as root"
+        except (OSError, ValueError, SnqdError) as error:
+            blocked = f"cannot see whether a daemon runs: {path}: {error}"
+        else:
+            if found.workers is not None:
+                return DaemonView(name, found.pid, found.workers)
+            last_pid = found.pid
+    if blocked:
+        return DaemonView(name, None, absence=blocked)
+    if last_pid:
+        return DaemonView(name, None, absence=f"no daemon {name!r} runs on this host (process {last_pid} has ended)")
+    looked = ", ".join(str(path) for path in _boards(config))
+    return DaemonView(name, None, absence=f"no daemon {name!r} runs on this host (there is no {looked})")
+
+
+class _Found(NamedTuple):
+    pid: int
+    workers: tuple[WorkerView, ...] | None
+    """None when the supervisor is gone."""
+
+
+def _boards(config: Config) -> list[Path]:
+    """Where the board may be: this user's runtime folder, the daemon's user's, and the system's."""
+    from snqd.supervisor.runtime import board_path, find_runtime_folder
+
+    daemon = config.daemon
+    folders = [find_runtime_folder(daemon)]
+    if daemon.runtime_dir is None:
+        if daemon.user is not None:
+            with contextlib.suppress(KeyError):
+                folders.append(Path(tempfile.gettempdir()) / f"snqd-{pwd.getpwnam(daemon.user).pw_uid}")
+        folders.append(SYSTEM_FOLDER)
+    return [board_path(daemon, folder) for folder in dict.fromkeys(folders)]
+
+
+def _read(path: Path) -> _Found:
+    from snqd.telemetry.board import Board
+
+    board = Board.open(path)
+    try:
+        if not board.is_live:
+            return _Found(board.supervisor_pid, None)
+        return _Found(board.supervisor_pid, tuple(_worker(board.daemon, view) for view in board.used()))
+    finally:
+        board.close()
+
+
+def _worker(daemon: str, view: SlotView) -> WorkerView:
+    from snqd.telemetry.board import Phase, SlotState, Word
+
+    now_ns = time.monotonic_ns()
+    state = SlotState(view.get(Word.STATE))
+    is_alive = state in (SlotState.STARTING, SlotState.RUNNING, SlotState.STOPPING)
+    phase = Phase(view.get(Word.PHASE))
+    is_working = state is SlotState.RUNNING
+    return WorkerView(
+        worker=f"{daemon}.{view.number}",
+        pid=view.get(Word.PID) if is_alive else 0,
+        state=(phase if is_working else state).name.lower(),
+        uptime_seconds=(now_ns - view.get(Word.SPAWNED_NS)) * _NS if is_alive else 0.0,
+        running=tuple(
+            RunningView(entry.item, entry.queue, entry.site, (now_ns - entry.started_ns) * _NS)
+            for entry in (view.running() if is_alive else ())
+        ),
+        claimed=view.get(Word.CLAIMED),
+        handled=view.get(Word.HANDLED),
+        failed=view.get(Word.FAILED),
+        retried=view.get(Word.RETRIED),
+        dead_lettered=view.get(Word.DEAD_LETTERED),
+        discarded=view.get(Word.DISCARDED),
+        released=view.get(Word.RELEASED),
+        rss_bytes=view.get(Word.RSS_BYTES) if is_alive else 0,
+        respawns=view.get(Word.RESPAWNS),
+        reason="" if is_alive else view.exit_reason,
+    )

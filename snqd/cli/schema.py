@@ -1,0 +1,80 @@
+"""`snqd schema`: the store's tables."""
+
+from __future__ import annotations
+
+import click
+
+from snqd.cli.exits import Exit
+from snqd.cli.groups import LazyGroup
+from snqd.cli.options import HELP_FLAGS, common_options, load
+from snqd.cli.output import narrate, print_json
+
+
+@click.group(cls=LazyGroup, context_settings=HELP_FLAGS)
+def schema() -> None:
+    """Make or upgrade the store's tables.
+
+    Upgrades only go forward, and the previous release of snqd works while and after they are made: upgrade the
+    tables first, then the daemons.
+    """
+
+
+@schema.command(epilog="\b\nExample:\n  snqd schema upgrade --store postgresql://owner@db.example/queue\n")
+@common_options
+def upgrade() -> int:
+    """Apply the migrations that are missing. Safe to repeat, and safe from two hosts at once."""
+    from snqd import wiring
+
+    config = load().config
+    applied = wiring.open_store(config).schema_upgrade()
+    for name in applied:
+        click.echo(name)
+    narrate(f"{len(applied)} applied" if applied else "nothing to do: the tables are up to date")
+    return Exit.OK
+
+
+@schema.command(
+    epilog="\b\nExit codes:\n  0  up to date\n  4  migrations are missing, or the tables are newer than this snqd\n"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@common_options
+def status(*, as_json: bool) -> int:
+    """Say which migrations the store has."""
+    from snqd import wiring
+
+    found = wiring.open_store(load().config).schema_status()
+    if as_json:
+        print_json(found)
+    else:
+        for name in found.applied:
+            click.echo(f"applied  {name}" + ("   (newer than this snqd)" if name in found.unknown else ""))
+        for name in found.pending:
+            click.echo(f"missing  {name}")
+    if found.unknown:
+        narrate("the tables are newer than this snqd: upgrade snqd on this host")
+    elif found.pending:
+        narrate("migrations are missing: snqd schema upgrade")
+    return Exit.SCHEMA if found.unknown or found.pending else Exit.OK
+
+
+@schema.command(
+    epilog="""\
+\b
+Examples:
+  snqd schema sql --store postgresql: | less
+  snqd schema sql --pending | psql queue
+"""
+)
+@click.option("--pending", is_flag=True, help="Only the migrations that the store does not have yet.")
+@common_options
+def sql(*, pending: bool) -> int:
+    """Print the SQL of the migrations, for someone who wants to read it or run it by hand."""
+    from snqd import wiring
+    from snqd.stores.sql import migrations
+
+    store = wiring.open_store(load().config)
+    wanted = set(store.schema_status().pending) if pending else None
+    for migration in migrations(store.kind):
+        if wanted is None or migration.name in wanted:
+            click.echo(f"-- {migration.name}\n{migration.sql.rstrip()}\n")
+    return Exit.OK
