@@ -1,0 +1,1 @@
+"""The contestants' own programs, each run by its own interpreter (see `verbs`)."""
