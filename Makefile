@@ -1,0 +1,83 @@
+# The two commands of the README are `make demo` and `make test`; everything else is for people who change snqd.
+# Nothing but Python 3.11 or newer with its module venv is needed beforehand (on Debian: python3 and python3-venv).
+
+BIN := .venv/bin
+SHELL := /bin/sh
+COVERAGE_FLOOR := 88# per cent; measured with branches and forked workers, and only ever raised
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# In CI a missing server is a failure and not a skipped test.
+ifneq ($(filter true 1,$(CI)),)
+export SNQD_REQUIRE_SERVERS := 1
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test servers check pytest wheel docs docs-check format bench soak lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.installed ## see snqd work: a daemon, sample handlers and a load, until Ctrl-C
+	@$(BIN)/snqd demo
+
+test: ## everything that CI runs; installs servers with apt where that takes no question
+	@scripts/servers
+	@$(MAKE) --no-print-directory .venv/.installed-dev
+	@scripts/versions
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory pytest
+	@$(MAKE) --no-print-directory wheel
+
+check: .venv/.installed-dev ## format, lint, layers, types and generated pages: quick
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory docs-check
+
+pytest: .venv/.installed-dev ## the tests, with coverage; ARGS="tests/unit -k name" for some of them
+	@rm -rf build/coverage build/tests.xml
+	@mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest --junitxml=build/tests.xml $(ARGS)
+	@find build/coverage -size 0 -delete # of processes that were killed as they wrote
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --fail-under=$(if $(ARGS),0,$(COVERAGE_FLOOR))
+
+wheel: .venv/.installed-dev ## build the wheel and use it in a fresh environment
+	scripts/wheel
+
+servers: ## install the servers that tests need, or name them
+	@scripts/servers
+
+docs: .venv/.installed-dev ## write the generated pages anew
+	$(BIN)/python -m snqd.config.reference >docs/configuration.md
+	$(BIN)/python -m snqd.telemetry.reference >docs/events.md
+
+docs-check: .venv/.installed-dev ## fail when a generated page is not current
+	@$(BIN)/python -m snqd.config.reference | diff -u docs/configuration.md - || { echo "run: make docs"; exit 1; }
+	@$(BIN)/python -m snqd.telemetry.reference | diff -u docs/events.md - || { echo "run: make docs"; exit 1; }
+
+format: .venv/.installed-dev ## format, and repair what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.installed-dev ## every benchmark beside peers and the bare database (long); ARGS=--quick
+	$(BIN)/python -m bench $(ARGS)
+
+soak: .venv/.installed-dev ## a minute of random kills on each store, then 20 minutes at half of the top speed
+	SNQD_SOAK_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_chaos.py --timeout 600 -s
+	$(BIN)/python -m bench.sustained $(ARGS)
+
+lock: ## write constraints.txt anew with the newest versions
+	scripts/lock
+
+clean: ## remove what is made: environment, caches, reports
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench/.venvs
+
+.venv/.installed: pyproject.toml constraints.txt scripts/venv
+	@echo "snqd: making .venv …"
+	@scripts/venv .venv
+
+.venv/.installed-dev: pyproject.toml constraints.txt scripts/venv
+	@echo "snqd: making .venv with what developers need …"
+	@scripts/venv .venv dev
