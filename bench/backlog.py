@@ -9,8 +9,11 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import psutil
+
 from bench.lab import record
 from bench.lab.contestant import Snqd
+from bench.lab.processes import fine_cpu_seconds
 from bench.lab.session import Session
 from bench.peers.snqd_app import QUEUE
 from snqd.config.schema import Config, StoreConfig
@@ -26,6 +29,7 @@ PURPOSE = "Backlog: a claim of 100 with the ack of the last 100, and the drain b
 COLUMNS = [
     ("claim ms", "claim_ms"),
     ("slowest claim ms", "claim_worst_ms"),
+    ("server CPU ms a claim", "server_ms"),
     ("drain, items/s", "drain"),
     ("table and indexes, MiB", "size_mib"),
 ]
@@ -99,6 +103,14 @@ class Backlog:
         store.connect()
         return store
 
+    def server(self) -> list[psutil.Process]:
+        """The server process of the store that `open_store` opened."""
+        if self.daemon.store == "sqlite":
+            return []
+        with self.daemon.connect() as connection:
+            sql = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+            return [psutil.Process(pid) for (pid,) in connection.execute(sql)]
+
     def drain(self) -> None:
         """One repetition of the daemon: items a second within the window."""
         self.daemon.record.unlink(missing_ok=True)
@@ -134,6 +146,8 @@ def claim_in_turn(backlogs: list[Backlog]) -> None:
     Each acks the last hundred items and claims the next, durable.
     """
     stores = [backlog.open_store() for backlog in backlogs]
+    servers = [backlog.server() for backlog in backlogs]
+    used = [fine_cpu_seconds(server) for server in servers]
     held: list[list[Item]] = [[] for _ in stores]
     took: list[list[float]] = [[] for _ in stores]
     for _ in range(CLAIMS):
@@ -141,12 +155,18 @@ def claim_in_turn(backlogs: list[Backlog]) -> None:
             begun = time.perf_counter()
             held[position] = store.exchange([Done(item) for item in held[position]], [LANE]).claimed
             took[position].append((time.perf_counter() - begun) * 1000)
-    for backlog, store, items, times in zip(backlogs, stores, held, took, strict=True):
+    used = [fine_cpu_seconds(server) - before for server, before in zip(servers, used, strict=True)]
+    for backlog, store, items, times, cpu in zip(backlogs, stores, held, took, used, strict=True):
         store.exchange([Done(item) for item in items], [])
         backlog.top_up(store)
         store.close()
         steady = times[5:]  # the first ones prepare statements and warm caches
-        backlog.session.add(backlog.name, claim_ms=statistics.median(steady), claim_worst_ms=max(steady))
+        backlog.session.add(
+            backlog.name,
+            claim_ms=statistics.median(steady),
+            claim_worst_ms=max(steady),
+            server_ms=cpu / CLAIMS * 1000 if cpu else None,
+        )
 
 
 def report(session: Session, sizes: tuple[int, int]) -> None:

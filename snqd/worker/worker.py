@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 1.0
 _ORPHAN_SECONDS = 1.5
 _REPORT_GRACE_SECONDS = 3.0
+_TIDY_SECONDS = 0.5
 
 log = logging.getLogger("snqd.worker")
 
@@ -52,7 +53,12 @@ def run_worker(parts: Parts) -> WorkerExit:
         # Respawning would loop: every successor is born above the limit too.
         return refuse(parts.view, f"it is born with {rss:,} bytes, above its memory limit of {limit:,}: raise it")
     with asyncio.Runner() as runner:
-        return runner.run(Worker(parts).run())
+        code = runner.run(Worker(parts).run())
+        # Closing the loop cancels the handlers' tasks and waits for them; one that refuses must not keep the process.
+        last = threading.Timer(_TIDY_SECONDS, os._exit, (code,))
+        last.daemon = True
+        last.start()
+    return code
 
 
 def refuse(view: SlotView, reason: str) -> WorkerExit:

@@ -90,3 +90,28 @@ def test_a_worker_is_replaced_after_so_many_items_or_so_long_and_loses_none(
     wait_until(lambda: len([e for e in daemon.events("WorkerExited") if "0.5 s old" in e["reason"]]) >= 2, "two aged")
     assert old not in {worker.pid for worker in daemon.workers()}
     assert not daemon.events("SlotFatal"), "leaving by policy is no crash"
+
+
+def test_a_handler_that_refuses_to_end_does_not_keep_a_worker_that_leaves(
+    make_daemon: MakeDaemon, sqlite_place: Place
+) -> None:
+    source = """
+@handler("stubborn")
+async def stubborn(payload, context):
+    note("began", context)
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except BaseException:
+            pass
+"""
+    sqlite_place.enqueue("stubborn")
+    daemon = make_daemon(sqlite_place, source, daemon={"max_age_seconds": 0.5, "grace_seconds": 0.2})
+
+    began = daemon.wait_facts("began", 3, seconds=15)
+
+    assert {fact["attempt"] for fact in began} == {1}, "it was cut short, which uses no attempt"
+    assert len({fact["pid"] for fact in began}) == 3
+    gone = daemon.wait_event("WorkerExited")
+    assert (gone["code"], gone["expected"], gone["items"]) == (101, True, [])
+    assert not daemon.events("ItemCrashed")

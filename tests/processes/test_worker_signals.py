@@ -107,14 +107,25 @@ def gil(payload, context):
     note("began", context)
     hold_gil()
 """
+STUBBORN = """
+@handler("stubborn")
+async def stubborn(payload, context):
+    note("began", context)
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except BaseException:
+            pass
+"""
 
 
-@pytest.mark.parametrize("queue", ["sleeping-thread", "gil"])
+@pytest.mark.parametrize("queue", ["sleeping-thread", "gil", "stubborn"])
 def test_what_cannot_be_stopped_at_the_end_of_the_grace_period_uses_no_attempt_either(
     make_daemon: MakeDaemon, place: Place, queue: str
 ) -> None:
     item = place.enqueue(queue)
-    daemon = make_daemon(place, UNREACHABLE, daemon={"grace_seconds": 0.2})
+    source = STUBBORN if queue == "stubborn" else UNREACHABLE
+    daemon = make_daemon(place, source, daemon={"grace_seconds": 0.2})
     daemon.wait_fact("began")
 
     began = time.monotonic()
