@@ -70,9 +70,8 @@ class Item(NamedTuple):
     priority: int
 
 
-@lru_cache(maxsize=4096)
 def check_name(kind: str, name: str) -> str:
-    """Return `name` if it may name a site or queue, else raise `BadItem`. Remembers: names come again and again."""
+    """Return `name` if it may name a site or queue, else raise `BadItem`."""
     if not isinstance(name, str):
         raise BadItem(f"{kind} name {name!r} is not valid: it is a string")
     if not name or len(name) > NAME_LIMIT or not name.isprintable() or name != name.strip():
@@ -81,6 +80,17 @@ def check_name(kind: str, name: str) -> str:
             f"{kind} name {shown} is not valid: use 1 to {NAME_LIMIT} printable characters, without spaces at the ends"
         )
     return name
+
+
+@lru_cache(maxsize=4096)
+def _queue_name(name: str) -> QueueName:
+    """Remembers: names come again and again."""
+    return QueueName(check_name("queue", name))
+
+
+@lru_cache(maxsize=4096)
+def _site_name(name: str) -> SiteName:
+    return SiteName(check_name("site", name))
 
 
 _to_json = msgspec.json.Encoder().encode
@@ -127,23 +137,15 @@ def new_item(
 
     `at`: an aware datetime or epoch seconds; it wins over `delay_seconds`. Raises `BadItem`.
     """
-    when = None
+    when, delay = None, 0.0
     if at is not None or delay_seconds:
-        when = _moment(at, delay_seconds)
+        when, delay = _moment(at, delay_seconds), max(delay_seconds, 0.0)
     if unique_key is not None and not 0 < len(unique_key) <= UNIQUE_KEY_LIMIT:
         raise BadItem(f"unique key of {len(unique_key)} characters: it must have 1 to {UNIQUE_KEY_LIMIT}")
     if not PRIORITY_LOWEST <= priority <= PRIORITY_HIGHEST:
         raise BadItem(f"priority {priority} is out of range: {PRIORITY_LOWEST} (first) to {PRIORITY_HIGHEST} (last)")
-    return NewItem(
-        QueueName(check_name("queue", queue)),
-        encode(payload, codec, limit_bytes=frame_limit_bytes),
-        codec,
-        SiteName(check_name("site", site)),
-        priority,
-        delay_seconds if delay_seconds > 0 else 0.0,
-        when,
-        unique_key,
-    )
+    frame = encode(payload, codec, limit_bytes=frame_limit_bytes)
+    return NewItem(_queue_name(queue), frame, codec, _site_name(site), priority, delay, when, unique_key)
 
 
 def _moment(at: datetime | float | None, delay_seconds: float) -> float | None:
@@ -166,7 +168,7 @@ def encode(payload: Any, codec: str = "json", *, limit_bytes: int = DEFAULT_FRAM
         raise _unknown_codec(codec) from None
     except (TypeError, ValueError, RecursionError) as error:
         raise BadItem(f"payload cannot be encoded with codec {codec!r}: {error}") from error
-    return check_frame(frame, limit_bytes=limit_bytes)
+    return frame if len(frame) <= limit_bytes else check_frame(frame, limit_bytes=limit_bytes)
 
 
 def decode(frame: bytes, codec: str) -> Any:

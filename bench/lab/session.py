@@ -60,6 +60,7 @@ class Session:
         self._lines: list[tuple[str, dict[str, Any]]] = []
         self._text: list[str] = []
         self._closing = ExitStack()
+        self._round = 0
         self._watch: quiet.Watch | None = None
         self.cluster: Cluster | None = None
         self.facts: dict[str, str] = {}
@@ -89,6 +90,7 @@ class Session:
                 return
             if turn >= self.reps and self.quick:
                 return
+            self._round = turn
             yield turn
 
     def _undisturbed(self) -> int:
@@ -115,13 +117,16 @@ class Session:
         """Note the figures of one repetition; None for a figure that does not apply."""
         if self._watch is not None:
             figures["others"] = self._watch.others()
+        figures["round"] = self._round
         self._lines.append((contestant, figures))
         line = {"bench": self.name, "contestant": contestant, "at": time.time(), "quick": self.quick}
         line |= {"calib_ms": calibrate(), **figures}
         RESULTS.mkdir(exist_ok=True)
         with (RESULTS / f"{self.name}.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
-        shown = ", ".join(f"{key} {number(value)}" for key, value in figures.items() if value is not None)
+        shown = ", ".join(
+            f"{key} {number(value)}" for key, value in figures.items() if value is not None and key != "round"
+        )
         self.say(f"  {contestant}: {shown} (calib {line['calib_ms']} ms)")
 
     def values(self, contestant: str, key: str) -> list[float]:
@@ -163,9 +168,18 @@ class Session:
         self.print("")
 
     def ratio(self, over: str, under: str, key: str) -> float | None:
-        """Median of one contestant over the median of the other; None when either did not run."""
-        above, below = self.median(over, key), self.median(under, key)
-        return above / below if above is not None and below else None
+        """Median over the rounds of one contestant over the other; None when they never ran in the same one.
+
+        Within a round they run seconds apart, so that a machine whose speed drifts meets both alike.
+        """
+        above, below = self._by_round(over, key), self._by_round(under, key)
+        ratios = [above[turn] / below[turn] for turn in above if turn in below]
+        return statistics.median(ratios) if ratios else None
+
+    def _by_round(self, contestant: str, key: str) -> dict[int, float]:
+        found = {figures["round"]: figures for name, figures in self._lines if name == contestant and figures.get(key)}
+        clean = {turn: figures for turn, figures in found.items() if not _is_disturbed(figures)}
+        return {turn: float(figures[key]) for turn, figures in (clean or found).items()}
 
     def target(self, what: str, value: float | None, sign: str, bound: float, unit: str = "") -> None:
         """Print whether a target is met. Never an error: none of the benchmarks is a timed test."""

@@ -29,7 +29,7 @@ def batch(count: int, size: int) -> float:
         begun = time.perf_counter()
         for first in range(0, count, size):
             numbers = range(first, min(count, first + size))
-            client.enqueue_many([new_item(QUEUE, record.payload(number)) for number in numbers])
+            client.enqueue_many(new_item(QUEUE, record.payload(number)) for number in numbers)
         return time.perf_counter() - begun
 
 

@@ -28,6 +28,7 @@ OLDEST_SERVER = 140000
 _SQL = queries("postgres")
 _DEFAULTS: dict[str, str | int] = {
     "connect_timeout": 5,
+    "client_encoding": "utf8",  # whatever PGCLIENTENCODING says: COPY and the single insert send raw texts
     # a peer that vanished without a word (a host lost, a firewall that forgot us) is noticed within half a minute
     "keepalives_idle": 10,
     "keepalives_interval": 5,

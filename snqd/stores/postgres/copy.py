@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from snqd.errors import BadItem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from snqd.items import NewItem
 
@@ -34,24 +34,30 @@ _SCHEDULED = _length(9) + b"scheduled"
 _EPOCH_2000_US = 946_684_800_000_000
 
 
-def plain_rows(items: Sequence[NewItem]) -> bytes:
-    """A whole COPY of items that can go at once: (queue, site, codec, priority, token, frame)."""
+def plain_rows(blocks: Iterable[Sequence[NewItem]]) -> Iterator[bytes]:
+    """A whole COPY of items that can go at once, (queue, site, codec, priority, token, frame), a piece per block."""
     parts = [_HEADER]
     prefixes: dict[tuple[str, str, str, int], bytes] = {}
-    add = parts.append
-    for queue, frame, codec, site, priority, _delay, _at, _key in items:
-        names = (queue, site, codec, priority)
-        prefix = prefixes.get(names)
-        if prefix is None:
-            prefix = prefixes[names] = _prefix(_PLAIN_FIELDS, *names, _IS_SILENT)
-        add(prefix)
-        add(_length(len(frame)))
-        add(frame)
-    if items:
-        first = items[0]
-        parts[1] = _prefix(_PLAIN_FIELDS, first.queue, first.site, first.codec, first.priority, _WAKES)
-    add(_TRAILER)
-    return b"".join(parts)
+    wakes = True
+    for items in blocks:
+        add = parts.append
+        if wakes and items:
+            first = items[0]
+            add(_prefix(_PLAIN_FIELDS, first.queue, first.site, first.codec, first.priority, _WAKES))
+            add(_length(len(first.frame)))
+            add(first.frame)
+            items, wakes = items[1:], False
+        for queue, frame, codec, site, priority, _delay, _at, _key in items:
+            names = (queue, site, codec, priority)
+            prefix = prefixes.get(names)
+            if prefix is None:
+                prefix = prefixes[names] = _prefix(_PLAIN_FIELDS, *names, _IS_SILENT)
+            add(prefix)
+            add(_length(len(frame)))
+            add(frame)
+        yield b"".join(parts)
+        parts = []
+    yield b"".join((*parts, _TRAILER))
 
 
 def timed_rows(items: Sequence[NewItem], now_us: int) -> bytes:

@@ -10,7 +10,7 @@ the caller's.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from psycopg import AsyncCursor, Cursor
@@ -33,7 +33,9 @@ _ONE = _SQL["enqueue"]
 _ALONE = _SQL["enqueue_alone"]
 _ANY = _SQL["enqueue_any"]
 SLICE = 5000
-"""Items of one COPY: memory stays bounded however long the iterable is."""
+"""Items that are kept at a time: memory stays bounded however long the iterable is."""
+BLOCK = 128
+"""Items that are sent at a time while the next ones are made."""
 
 
 def enqueue(connection: Connection[Any], items: Sequence[NewItem]) -> list[ItemId | None]:
@@ -55,22 +57,50 @@ async def enqueue_async(connection: AsyncConnection[Any], items: Sequence[NewIte
 
 
 def enqueue_many(connection: Connection[Any], items: Iterable[NewItem]) -> int:
-    """Store items by COPY, in one transaction; the number stored (those with a taken unique key are not)."""
+    """Store items by COPY, in one transaction; the number stored (those with a taken unique key are not).
+
+    `items` are taken before a COPY begins, as they may come from a cursor on the same connection.
+    """
     stored = 0
     with _together(connection), Cursor(connection, row_factory=tuple_row) as cursor:
-        for plain, timed, unique in _slices(items):
+        for plain, others in _slices(items):
             if plain:
-                with cursor.copy(_SQL["copy"]) as copy:
-                    copy.write(plain_rows(plain))
-                stored += cursor.rowcount
-            if timed:
-                now_us = _number(cursor.execute(_SQL["server_time"]).fetchone())
-                with cursor.copy(_SQL["copy_timed"]) as copy:
-                    copy.write(timed_rows(timed, now_us))
-                stored += cursor.rowcount
-            if unique:  # COPY cannot pass over a duplicate
-                cursor.executemany(_ANY, [_parameters(item) for item in unique])
-                stored += cursor.rowcount
+                stored += _copy(cursor, [plain])
+            stored += _store_others(cursor, others)
+    return stored
+
+
+def enqueue_stream(connection: Connection[Any], items: Iterable[NewItem]) -> int:
+    """`enqueue_many` on a connection of our own: the server stores the first items while the next ones are made."""
+    stored = 0
+    source = iter(items)
+    with connection.transaction(), Cursor(connection, row_factory=tuple_row) as cursor:
+        for first in source:
+            others: list[NewItem] = []
+            stored += _copy(cursor, _blocks(chain((first,), source), others))
+            stored += _store_others(cursor, others)
+    return stored
+
+
+def _copy(cursor: Cursor[Any], blocks: Iterable[Sequence[NewItem]]) -> int:
+    with cursor.copy(_SQL["copy"]) as copy:
+        for data in plain_rows(blocks):
+            copy.write(data)
+    return cursor.rowcount
+
+
+def _store_others(cursor: Cursor[Any], items: Sequence[NewItem]) -> int:
+    """Items with a time or a unique key."""
+    stored = 0
+    timed, unique = _timed_and_unique(items)
+    if timed:
+        now_us = _number(cursor.execute(_SQL["server_time"]).fetchone())
+        with cursor.copy(_SQL["copy_timed"]) as copy:
+            copy.write(timed_rows(timed, now_us))
+        stored += cursor.rowcount
+    if unique:  # COPY cannot pass over a duplicate
+        cursor.executemany(_ANY, [_parameters(item) for item in unique])
+        stored += cursor.rowcount
     return stored
 
 
@@ -78,10 +108,12 @@ async def enqueue_many_async(connection: AsyncConnection[Any], items: Iterable[N
     """`enqueue_many` for psycopg's async connection."""
     stored = 0
     async with _together_async(connection), AsyncCursor(connection, row_factory=tuple_row) as cursor:
-        for plain, timed, unique in _slices(items):
+        for plain, others in _slices(items):
+            timed, unique = _timed_and_unique(others)
             if plain:
                 async with cursor.copy(_SQL["copy"]) as copy:
-                    await copy.write(plain_rows(plain))
+                    for data in plain_rows([plain]):
+                        await copy.write(data)
                 stored += cursor.rowcount
             if timed:
                 now_us = _number(await (await cursor.execute(_SQL["server_time"])).fetchone())
@@ -94,21 +126,33 @@ async def enqueue_many_async(connection: AsyncConnection[Any], items: Iterable[N
     return stored
 
 
-def _slices(items: Iterable[NewItem]) -> Iterator[tuple[list[NewItem], list[NewItem], list[NewItem]]]:
-    """Slices of the items, each parted into those that go at once, those with a time, and those with a unique key."""
+def _slices(items: Iterable[NewItem]) -> Iterator[tuple[list[NewItem], list[NewItem]]]:
+    """Slices of the items, each parted into those that go at once and those that need more."""
     source = iter(items)
     while taken := list(islice(source, SLICE)):
-        plain: list[NewItem] = []
-        timed: list[NewItem] = []
-        unique: list[NewItem] = []
-        for item in taken:
-            if item.unique_key is not None:
-                unique.append(item)
-            elif item.available_at is not None or item.delay_seconds > 0:
-                timed.append(item)
-            else:
-                plain.append(item)
-        yield plain, timed, unique
+        others: list[NewItem] = []
+        yield _plain_of(taken, others), others
+
+
+def _blocks(source: Iterator[NewItem], others: list[NewItem]) -> Iterator[list[NewItem]]:
+    """Plain items, a block at a time, until the source or the room for `others` is at its end."""
+    while len(others) < SLICE and (taken := list(islice(source, BLOCK))):
+        yield _plain_of(taken, others)
+
+
+def _plain_of(items: list[NewItem], others: list[NewItem]) -> list[NewItem]:
+    if all(map(is_plain, items)):
+        return items
+    others += [item for item in items if not is_plain(item)]
+    return [item for item in items if is_plain(item)]
+
+
+def _timed_and_unique(items: Iterable[NewItem]) -> tuple[list[NewItem], list[NewItem]]:
+    timed: list[NewItem] = []
+    unique: list[NewItem] = []
+    for item in items:
+        (timed if item.unique_key is None else unique).append(item)
+    return timed, unique
 
 
 def is_plain(item: NewItem) -> bool:

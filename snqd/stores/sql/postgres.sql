@@ -271,6 +271,13 @@ returning id, case  -- 0 to 4.5 ms ago, written so that the clock is read once
   when abs(date_part('epoch', clock_timestamp()) * 1000 - pg_sequence_last_value('snqd_wake_clock') - 2.25) <= 2.25
   then null else snqd_wake_workers() end
 
+-- name: enqueue_single
+-- The same as a statement that is prepared once (single.py).
+insert into queue_item (queue, frame, codec, site, priority, token) values ($1, $2, $3, $4, $5, -1)
+returning id, case
+  when abs(date_part('epoch', clock_timestamp()) * 1000 - pg_sequence_last_value('snqd_wake_clock') - 2.25) <= 2.25
+  then null else snqd_wake_workers() end
+
 -- name: enqueue_any
 -- An item with a time or a unique key; no row comes back when the key is taken.
 insert into queue_item (queue, frame, codec, site, priority, available_at, state, unique_key)
