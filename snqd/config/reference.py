@@ -11,13 +11,23 @@ import textwrap
 from typing import Any
 
 from snqd.config import schema
-from snqd.config.schema import DaemonConfig, HandlersConfig, QueueConfig, SitesConfig, StoreConfig
+from snqd.config.schema import (
+    AlarmsConfig,
+    DaemonConfig,
+    HandlersConfig,
+    QueueConfig,
+    SitesConfig,
+    StoreConfig,
+    TelemetryConfig,
+)
 from snqd.config.settings import Kind, Setting, settings
 from snqd.config.values import LIMITS
 
 _TABLES: dict[str, Any] = {
     "daemon": DaemonConfig,
     "store": StoreConfig,
+    "telemetry": TelemetryConfig,
+    "alarms": AlarmsConfig,
     "handlers": HandlersConfig,
     "queue.*": QueueConfig,
     "sites": SitesConfig,

@@ -92,6 +92,74 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """`[telemetry]`: how the daemon tells what it does. None of it can stop or slow the work."""
+
+    enabled: bool = True
+    """Run the hub, the process that gathers and tells everything below. Off: only the log and `snqd status`."""
+    listen: str = "auto"
+    """UDP address at which monitors subscribe, `HOST:PORT`; `auto` = 127.0.0.1 and port 5480, or the next free one;
+    `none` = nowhere. An address that others can reach needs a key.
+    """
+    monitors: tuple[str, ...] = ()
+    """Receivers that get the whole telemetry without asking, as `udp://HOST:PORT`."""
+    frames_per_second: float = 1.0
+    """How often `monitors` are told what has changed. Subscribers choose for themselves."""
+    key: str | None = None
+    """Authenticates every datagram, in both directions, for those who have the same key. At least 16 characters."""
+    key_file: str | None = None
+    """File whose first line is the key."""
+    statsd: str | None = None
+    """`HOST:PORT` of a statsd server."""
+    statsd_prefix: str = "snqd"
+    """First part of every name there."""
+    statsd_sites: bool = False
+    """Also tell statsd the figures of each site: ten thousand sites are ten thousand names there."""
+    legacy_listen: str | None = None
+    """UDP address at which StatusNet 0.9 and GNU social daemons send their monitor pings, `HOST:PORT`."""
+    legacy_http_listen: str | None = None
+    """The same pings as HTTP POST, `HOST:PORT`."""
+    record_file: str | None = None
+    """Flight recorder: a file that keeps what was told, to be replayed later."""
+    record_limit_bytes: int = 64 * 1024 * 1024
+    """Most bytes that the recorder keeps; the oldest go first."""
+    probe_seconds: float = 1.0
+    """How often the store is asked for depth and lag; less often when it takes long to answer."""
+    stacks: bool = True
+    """Tell the Python stack of an item that runs unusually long, once (no values of variables, no payload)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmsConfig:
+    """`[alarms]`: when the daemon calls for help. 0 turns an alarm off."""
+
+    lag_seconds: float = 300.0
+    """Age of the oldest claimable item of a queue."""
+    failure_ratio: float = 0.5
+    """Share of handlings of a queue that failed, over five minutes and at least 20 handlings."""
+    respawns_per_minute: float = 6.0
+    """Workers that died and were replaced, over the whole daemon."""
+    stalled_seconds: float = 30.0
+    """Items are claimable and a worker that serves them is idle, yet nothing is claimed for this long."""
+    no_handler_seconds: float = 60.0
+    """Items wait in a queue for which no handler is registered."""
+    dead_letters_per_minute: float = 1.0
+    """New dead letters of a queue."""
+    store_seconds: float = 5.0
+    """The store does not answer."""
+    memory_seconds: float = 600.0
+    """A worker reaches its soft memory limit within this time, if it grows on as it does."""
+    canary_seconds: float = 60.0
+    """A canary has not come back (`queue.NAME.canary_seconds` sends them)."""
+    clear_share: float = 0.8
+    """An alarm is cleared when its figure is below this share of the threshold."""
+    hold_seconds: float = 10.0
+    """An alarm stays raised at least this long, and a figure that was good must stay good for it to be cleared."""
+    exec: str | None = None
+    """Program run for each alarm that is raised or cleared, with its fields as `SNQD_ALARM_…` in the environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandlersConfig:
     """`[handlers]`: where handlers come from."""
 
@@ -119,6 +187,12 @@ class QueueConfig:
     """Each further delay is this many times longer."""
     retry_limit_seconds: float | None = None
     """Longest delay between attempts."""
+    lag_alarm_seconds: float | None = None
+    """In place of `alarms.lag_seconds`."""
+    failure_ratio_alarm: float | None = None
+    """In place of `alarms.failure_ratio`."""
+    canary_seconds: float | None = None
+    """Send a no-op item through the queue this often, as proof that it is worked; unset or 0 = none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +212,8 @@ class Config:
 
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     handlers: HandlersConfig = field(default_factory=HandlersConfig)
     queue: dict[str, QueueConfig] = field(default_factory=dict)
     sites: SitesConfig = field(default_factory=SitesConfig)

@@ -9,11 +9,21 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Literal
 
-from snqd.config.schema import DaemonConfig, HandlersConfig, QueueConfig, SitesConfig, StoreConfig
+from snqd.config.schema import (
+    AlarmsConfig,
+    DaemonConfig,
+    HandlersConfig,
+    QueueConfig,
+    SitesConfig,
+    StoreConfig,
+    TelemetryConfig,
+)
 
 SECTIONS: dict[str, type] = {
     "daemon": DaemonConfig,
     "store": StoreConfig,
+    "telemetry": TelemetryConfig,
+    "alarms": AlarmsConfig,
     "handlers": HandlersConfig,
     "sites": SitesConfig,
 }

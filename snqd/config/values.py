@@ -59,12 +59,29 @@ LIMITS: dict[str, Limits] = {
     "store.prefetch_seconds": _SECONDS,
     "store.frame_limit_bytes": Limits(low=1, high=512 * 1024 * 1024),  # PostgreSQL and SQLite end near 1 GB
     "store.sweep_seconds": _SOME_SECONDS,
+    "telemetry.frames_per_second": Limits(low=0.1, high=20),
+    "telemetry.record_limit_bytes": Limits(low=64 * 1024, high=1024**4),
+    "telemetry.probe_seconds": Limits(low=0.1, high=3600),
+    "alarms.lag_seconds": _SECONDS,
+    "alarms.failure_ratio": Limits(high=1),
+    "alarms.respawns_per_minute": _COUNT,
+    "alarms.stalled_seconds": _SECONDS,
+    "alarms.no_handler_seconds": _SECONDS,
+    "alarms.dead_letters_per_minute": _COUNT,
+    "alarms.store_seconds": _SECONDS,
+    "alarms.memory_seconds": _SECONDS,
+    "alarms.canary_seconds": _SECONDS,
+    "alarms.clear_share": Limits(high=1, above_zero=True),
+    "alarms.hold_seconds": _SECONDS,
     "queue.*.max_attempts": _ONE_OR_MORE,
     "queue.*.time_limit_seconds": _SECONDS,
     "queue.*.concurrency": Limits(low=1, high=64),  # entries of a slot on the worker board
     "queue.*.retry_first_seconds": _SECONDS,
     "queue.*.retry_factor": _ONE_OR_MORE,
     "queue.*.retry_limit_seconds": _SECONDS,
+    "queue.*.lag_alarm_seconds": _SECONDS,
+    "queue.*.failure_ratio_alarm": Limits(high=1),
+    "queue.*.canary_seconds": _SECONDS,
 }
 """Limits of every number in the schema."""
 

@@ -60,6 +60,8 @@ class DaemonFact(Fact, frozen=True, tag=1):
     """How many flow facts there are."""
     depths: int
     """How many depth facts there are."""
+    queues: int
+    """How many queue facts there are."""
 
 
 class WorkerFact(Fact, frozen=True, tag=2):
@@ -130,6 +132,8 @@ class FlowFact(Fact, frozen=True, tag=3):
     """Dead-lettered because their frame was not valid for their codec; in `dead_lettered` too."""
     leases_lost: int
     """Ended when their claim was no longer ours: they run, or ran, elsewhere too."""
+    reclaimed: int
+    """Given back by this daemon in the place of a claimant that is gone or whose lease ran out."""
     run: tuple[int, ...]
     """Run times of handlers, a sparse histogram: bucket, count, bucket, count … (`histogram.py` has the bounds)."""
     run_seconds: float
@@ -162,6 +166,9 @@ class DepthFact(Fact, frozen=True, tag=4):
     """Whether the numbers of items are estimates: too many wait to be counted."""
     at: float
     """When the store was asked."""
+    enqueued: int
+    """Came in since the daemon's boot, reckoned: what waits now more than then, and what this daemon took away. Exact
+    while it is the only one that serves the queue and nothing is estimated; the sum over all daemons is, else."""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -268,9 +275,34 @@ class CanaryFact(Fact, frozen=True, tag=9):
         return (self.queue,)
 
 
+class QueueFact(Fact, frozen=True, tag=10):
+    """One queue as a whole: who serves it, and where it is going. Its counts are the sums over its sites."""
+
+    queue: str
+    workers: int
+    """Living workers of this daemon that serve it; 0 = nobody here."""
+    has_handler: bool
+    """Whether a handler is registered for it here, in whatever group."""
+    paused: str
+    """Why it is paused; empty = it is not."""
+    in_per_second: float
+    """Enqueued, over the last minute."""
+    out_per_second: float
+    """Handled, discarded and dead-lettered here, over the last minute."""
+    drain_seconds: float
+    """Time until nothing is ready at these rates; 0 = nothing is, -1 = never: as much comes in as goes out, or more."""
+    is_growing: bool
+    """Whether the backlog grew over the last minute."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.queue,)
+
+
 AnyFact = (
     DaemonFact | WorkerFact | FlowFact | DepthFact | StoreFact | EventFact | AlarmFact | MemoryFact | CanaryFact
+    | QueueFact
 )  # fmt: skip
 KINDS: tuple[type[Fact], ...] = (
-    DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact
+    DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact, QueueFact
 )  # fmt: skip
