@@ -331,6 +331,86 @@ class ListenUnavailable:
     poll_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemSlow:
+    """An item runs far longer than the others of its queue. Sent once per handling, by the hub."""
+
+    worker: str
+    item: int
+    queue: str
+    site: str
+    running_seconds: float
+    usual_seconds: float
+    """The 99th percentile of its queue's run times; 0 = too few have run to tell."""
+    reason: str
+    """Which limit it passed, in words."""
+    stack: str
+    """The Python stack of every thread of the worker, without values of variables; empty when it could not be had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmRaised:
+    """A figure has passed its threshold (`[alarms]`)."""
+
+    daemon: str
+    name: str
+    """lag, failures, respawns, fatal, stalled, no_handler, dead_letters, store, memory, canary."""
+    subject: str
+    """What it is about: a queue, a worker, the daemon or the store."""
+    value: float
+    """The figure, in the unit of the threshold: seconds, a share (0 to 1), or a number per minute."""
+    threshold: float
+    message: str
+    """One sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmCleared:
+    """The figure of an alarm is good again and has stayed so, or what the alarm was about is gone."""
+
+    daemon: str
+    name: str
+    subject: str
+    value: float
+    """As in `AlarmRaised`, like `threshold`."""
+    threshold: float
+    lasted_seconds: float
+    """How long it was raised."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubStarted:
+    """The hub, which gathers and tells telemetry, has begun. `respawns` counts the daemon's earlier hubs."""
+
+    daemon: str
+    pid: int
+    listen: str
+    """UDP address at which monitors subscribe, `HOST:PORT`; empty = nowhere."""
+    respawns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubExited:
+    """The hub is gone; the work goes on, and a new hub is started unless the daemon stops."""
+
+    daemon: str
+    pid: int
+    reason: str
+    """In words, how it ended."""
+    lived_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryProblem:
+    """A part of telemetry cannot do its task; everything else goes on without it."""
+
+    daemon: str
+    what: str
+    """The part, with its address or file: `UDP address 127.0.0.1:5480`, `statsd stats.example:8125`."""
+    error: str
+
+
 Event = (
     DaemonStarted | DaemonStopping | DaemonStopped | Reloading | ReloadFailed | ReloadFinished | WorkerCountChanged
     | WorkerSpawned | WorkerReady | WorkerCrashed | WorkerExited | WorkerRespawning | SlotFatal | WorkerKilled
@@ -338,4 +418,5 @@ Event = (
     | ItemFailed | ItemRetried | ItemDeadLettered | ItemDiscarded | ItemCrashed
     | ItemsReleased | ItemsReclaimed | ItemLeaseLost
     | SiteSetAside | UnknownSite | NoHandler | StoreLost | StoreBack | ListenUnavailable
+    | ItemSlow | AlarmRaised | AlarmCleared | HubStarted | HubExited | TelemetryProblem
 )  # fmt: skip

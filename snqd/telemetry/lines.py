@@ -166,6 +166,31 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
         WARNING,
         lambda e: f"no notifications from the store, workers look every {e.poll_seconds:g} s: {e.reason}",
     ),
+    events.ItemSlow: (
+        WARNING,
+        lambda e: f"{_item(e)} has been running for {e.running_seconds:.1f} s in worker {e.worker}: {e.reason}",
+    ),
+    events.AlarmRaised: (ERROR, lambda e: f"alarm {e.name} of {e.subject}: {e.message}"),
+    events.AlarmCleared: (
+        INFO,
+        lambda e: f"alarm {e.name} of {e.subject} is cleared after {e.lasted_seconds:.0f} s: {e.message}",
+    ),
+    events.HubStarted: (
+        INFO,
+        lambda e: (
+            f"hub of daemon {e.daemon} (pid {e.pid}) is started"
+            + (f", monitors subscribe at {e.listen}" if e.listen else ", no monitor can subscribe")
+            + (f", respawn {e.respawns}" if e.respawns else "")
+        ),
+    ),
+    events.HubExited: (
+        WARNING,
+        lambda e: (
+            f"hub of daemon {e.daemon} (pid {e.pid}) is gone after {e.lived_seconds:.1f} s, "
+            f"the work goes on: {e.reason}"
+        ),
+    ),
+    events.TelemetryProblem: (WARNING, lambda e: f"telemetry of daemon {e.daemon}: {e.what}: {e.error}"),
 }
 """Level and message of each event."""
 

@@ -148,15 +148,17 @@ def format_json(line: Line) -> str:
 
 
 def format_text(line: Line) -> str:
-    """For people: local time, level, message; a traceback is indented below. An event's message says its fields."""
+    """For people: local time, level, message; a traceback or stack is indented below. An event's message says its
+    fields.
+    """
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.time))
     stamp = f"{moment}.{int(line.time % 1 * 1000):03d} {logging.getLevelName(line.level):<7}"
     message = line.message.replace("\n", "\n    ")
     if not line.is_event:
         extra = "".join(f" {name}={value}" for name, value in line.fields.items())
         message = f"{line.source}: {message}{extra}"
-    if line.traceback:
-        message += "\n    " + line.traceback.rstrip().replace("\n", "\n    ")
+    if below := line.traceback or (line.is_event and str(line.fields.get("stack", ""))):
+        message += "\n    " + below.rstrip().replace("\n", "\n    ")
     return f"{stamp} {message}\n"
 
 

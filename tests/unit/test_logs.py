@@ -131,6 +131,20 @@ def test_an_expected_end_is_news_and_an_unexpected_one_a_warning() -> None:
     assert (level_of(drained), level_of(crashed)) == (logging.INFO, logging.WARNING)
 
 
+def test_a_person_sees_the_stack_of_a_slow_item_below_its_line(pipe: Pipe) -> None:
+    slow = events.ItemSlow(
+        worker="main.1", item=7, queue="mail", site="a.example", running_seconds=12.0, usual_seconds=1.5,
+        reason="more than three times as long as 99 of 100 (1.5 s)", stack="Thread 0x1:\n  File x.py, line 3\n",
+    )  # fmt: skip
+
+    LogSink("text", descriptor=pipe.write_fd)(slow)
+
+    assert pipe.text().split(" ", 2)[2] == (
+        "WARNING item 7 (queue mail, site a.example) has been running for 12.0 s in worker main.1: "
+        "more than three times as long as 99 of 100 (1.5 s)\n    Thread 0x1:\n      File x.py, line 3\n"
+    )
+
+
 def test_a_person_reads_one_line_per_event(pipe: Pipe) -> None:
     LogSink("text", descriptor=pipe.write_fd)(
         events.WorkerExited(
