@@ -89,6 +89,10 @@ class StoreConfig:
     """PostgreSQL: wake by LISTEN/NOTIFY (one connection per host). Off, or behind a pooler, workers poll."""
     listen_url: str | None = None
     """PostgreSQL: where to LISTEN when `url` goes through a transaction pooler; unset = `url`."""
+    vacuum_dead_rows: int = 400_000
+    """PostgreSQL: vacuum the items' table when so many of its rows are dead (each item leaves two behind), if
+    autovacuum has not come before. Only if the daemon's role owns the table. 0 = leave it to autovacuum.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
