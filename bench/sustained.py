@@ -25,7 +25,7 @@ LANE = Lane((QueueName(QUEUE),), 100)
 SAMPLE_SECONDS = 10.0
 PROBES = 20
 STATISTICS = """
-select pg_relation_size('queue_item'), pg_indexes_size('queue_item'), n_dead_tup, autovacuum_count
+select pg_relation_size('queue_item'), pg_indexes_size('queue_item'), n_dead_tup, autovacuum_count + vacuum_count
 from pg_stat_user_tables where relname = 'queue_item'
 """
 COLUMNS = [

@@ -285,7 +285,7 @@ class PostgresStore:
         with guarded(self._where):
             if self._listener is not None:
                 self._listener.check(self._connection)
-            self._vacuum.saw(self._dead_rows())
+            self._vacuum.look(self._dead_rows)
             for _ in range(_CARE_ROUNDS):
                 rows = self._execute("reclaim", limit=_CARE_LIMIT).fetchall()
                 for claimant, count in rows:

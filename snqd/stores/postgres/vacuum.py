@@ -75,21 +75,28 @@ class Vacuum:
         self._connection: Connection | None = None
         self._is_running = False
 
-    def saw(self, dead_rows: int) -> None:
-        """Told every few seconds how many rows are dead: begin a vacuum, or note that it has ended."""
+    def look(self, count_dead_rows: Callable[[], int]) -> None:
+        """Told every few seconds: begin a vacuum, or note that it has ended. Raises only what `count_dead_rows` does.
+
+        After a vacuum the rows are counted anew, since those that it removed say nothing about what it left.
+        """
         now = time.monotonic()
+        if self._is_running:
+            if not self._try(self._has_ended, now):
+                self._pace.still_runs(now)
+                return
+            self._is_running = False
+            self._pace.ended(count_dead_rows(), now)
+        if self._pace.is_due(count_dead_rows(), now):
+            self._try(self._begin, now)
+
+    def _try(self, step: Callable[[], bool], now: float) -> bool:
         try:
-            if self._is_running:
-                if not self._has_ended():
-                    self._pace.still_runs(now)
-                    return
-                self._is_running = False
-                self._pace.ended(dead_rows, now)
-            if self._pace.is_due(dead_rows, now):
-                self._begin(now)
+            return step()
         except (psycopg.Error, SnqdError):  # the connection may be gone or forbidden; autovacuum is still there
             self.close()
             self._pace.failed(now)
+            return False
 
     def close(self) -> None:
         """Hang up. A vacuum that runs is finished by the server."""
@@ -97,18 +104,19 @@ class Vacuum:
             self._connection.close()
         self._connection, self._is_running = None, False
 
-    def _begin(self, now: float) -> None:
+    def _begin(self) -> bool:
         if self._connection is None:
             self._connection = connect(self._address, "store.url", self._application_name())
-        row = self._connection.execute(_SQL["may_vacuum"]).fetchone()
-        if row is None or not row[0]:
+        is_allowed, is_being_done = self._connection.execute(_SQL["may_vacuum"]).fetchone() or (False, False)
+        if not is_allowed:
             self.close()
-            self._pace.failed(now)
-            return
-        self._connection.pgconn.send_query(_SQL["vacuum"].encode())
-        self._connection.pgconn.flush()
-        self._is_running = True
-        self._pace.began(now)
+            self._pace.failed(time.monotonic())
+        elif not is_being_done:
+            self._connection.pgconn.send_query(_SQL["vacuum"].encode())
+            self._connection.pgconn.flush()
+            self._is_running = True
+            self._pace.began(time.monotonic())
+        return self._is_running
 
     def _has_ended(self) -> bool:
         assert self._connection is not None

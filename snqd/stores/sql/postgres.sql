@@ -72,10 +72,10 @@ returning id, token, site, queue, codec, frame, attempts, crash_attempts,
 select pg_stat_get_dead_tuples('queue_item'::regclass)
 
 -- name: may_vacuum
--- Whether a vacuum is allowed to us, and nobody else does one at this moment.
-select (pg_has_role(relowner, 'usage') or case when current_setting('server_version_num')::int >= 170000
-                                          then has_table_privilege(oid, 'maintain') else false end)
-  and not exists (
+-- Whether a vacuum is allowed to us, and whether somebody does one at this moment.
+select pg_has_role(relowner, 'usage') or case when current_setting('server_version_num')::int >= 170000
+                                         then has_table_privilege(oid, 'maintain') else false end,
+  exists (
     select from pg_locks where relation = pg_class.oid and mode = 'ShareUpdateExclusiveLock'
       and database = (select oid from pg_database where datname = current_database()))
 from pg_class where oid = 'queue_item'::regclass
