@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from snqd.items import CANARY, ItemId, QueueName, SiteName
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
+    from snqd.items import Item, NewItem
 
 
 class ItemState(StrEnum):
@@ -131,18 +133,44 @@ class Blamed(NamedTuple):
     dead: DeadReason | None
 
 
+class GivenBack(NamedTuple):
+    """How many items of a queue and site were given back without using an attempt. Canaries are not counted."""
+
+    queue: QueueName
+    site: SiteName
+    items: int
+
+
 class Repaired(NamedTuple):
-    """What `repair` gave back: blamed items, and the number of items released without using an attempt."""
+    """What `repair` did: items that were blamed, and items that were released without using an attempt.
+
+    `ids` are those of both kinds, canaries too: what the claimant held.
+    """
 
     blamed: list[Blamed]
-    released: int
+    released: list[GivenBack]
+    ids: frozenset[ItemId]
 
 
 class Reclaimed(NamedTuple):
-    """Items given back because their lease ran out."""
+    """Items given back because their lease ran out. Canaries are not counted."""
 
     claimant: str
+    queue: QueueName
+    site: SiteName
     items: int
+
+
+def given_back(rows: Iterable[tuple[int, str, str, str]]) -> tuple[list[GivenBack], frozenset[ItemId]]:
+    """The counts and the ids of released items, given as rows of id, queue, site, codec."""
+    counts: dict[tuple[QueueName, SiteName], int] = {}
+    ids = []
+    for number, queue, site, codec in rows:
+        ids.append(ItemId(number))
+        if codec != CANARY:
+            flow = (QueueName(queue), SiteName(site))
+            counts[flow] = counts.get(flow, 0) + 1
+    return [GivenBack(*flow, items) for flow, items in sorted(counts.items())], frozenset(ids)
 
 
 class Promoted(NamedTuple):

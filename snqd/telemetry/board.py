@@ -145,16 +145,18 @@ class SlotView:
     def exit_reason(self, value: str) -> None:
         self._write(_REASON_AT, _REASON, value)
 
-    def begin(self, entry: int, item: int, queue: str, site: str, deadline_ns: int = 0, attempt: int = 0) -> None:
-        """Note that `item` is about to run in `entry` (0 ≤ entry < ENTRIES)."""
+    def begin(self, entry: int, item: int, queue: str, site: str, deadline_ns: int = 0, attempt: int = 0) -> int:
+        """Note that `item` is about to run in `entry` (0 ≤ entry < ENTRIES); now, in ns of CLOCK_MONOTONIC."""
         at = self._at + _ENTRIES_AT + entry * _ENTRY.size
         if self._named[entry] != (queue, site):
             names = struct.pack(f"={_NAME}s{_NAME}s", _clip(queue, _NAME), _clip(site, _NAME))
             self._memory[at + 32 : at + 32 + len(names)] = names
             self._named[entry] = (queue, site)
-        _ENTRY_IDS.pack_into(self._memory, at, item, time.monotonic_ns(), deadline_ns, attempt)
+        now = time.monotonic_ns()
+        _ENTRY_IDS.pack_into(self._memory, at, item, now, deadline_ns, attempt)
         if entry >= self._words[Word.RUNNING]:
             self._words[Word.RUNNING] = entry + 1
+        return now
 
     def end(self, entry: int) -> None:
         """Note that nothing runs in `entry` any more."""
@@ -232,6 +234,11 @@ class Board:
     @property
     def supervisor_pid(self) -> int:
         return int(_HEAD.unpack_from(self._memory, 0)[1])
+
+    @property
+    def supervisor_start(self) -> int:
+        """When the supervisor's process began, in clock ticks since boot; 0 = not known."""
+        return int(_HEAD.unpack_from(self._memory, 0)[2])
 
     @property
     def is_live(self) -> bool:

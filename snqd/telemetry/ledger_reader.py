@@ -161,7 +161,7 @@ class LedgerReader:
             for queue, at in self._entries(Head.CANARIES, layout.CANARIES_AT)
         }
 
-    def _entries(self, head: Head, table: int) -> Iterator[tuple[str, int]]:
+    def _entries(self, head: int, table: int) -> Iterator[tuple[str, int]]:
         for number in range(min(self._words[head], layout.QUEUES)):
             at = table + number * layout.ENTRY_WORDS
             yield self._part.entry_name(at), at

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from snqd.telemetry import ledger_layout as layout
-from snqd.telemetry.histogram import tally
+from snqd.telemetry.histogram import BOUNDS_NS, tally
 from snqd.telemetry.ledger_layout import CHUNK, Count, Head, Part, name_ref
 
 if TYPE_CHECKING:
@@ -31,23 +32,34 @@ class Stage:
         self.values: dict[int, int] = {}
         self.rows: set[int] = set()
 
-    def add(self, row: int, count: Count, number: int) -> None:
+    def add(self, row: int, count: int, number: int) -> None:
         """Add to a counter or a sum (`RUN_NS`, `WAIT_NS`) of a row."""
         index = row + count
         values = self.values
         values[index] = (values[index] if index in values else self._words[index]) + number
         self.rows.add(row)
 
-    def add_durations(self, row: int, histogram: Count, seconds: Iterable[float]) -> None:
-        """Add to a row's histogram, `Count.RUN` or `Count.WAIT`."""
-        values, words = self.values, self._words
-        for bucket, count in tally(seconds):
-            index = self._writer.bucket_word(row, histogram, bucket)
-            if index is None:
-                self.rows.add(layout.ROWS_AT)
-                index = self._writer.bucket_word(layout.ROWS_AT, histogram, bucket)
-                assert index is not None, "row 0 has all of its chunks from the beginning"
-            values[index] = (values[index] if index in values else words[index]) + count
+    def add_durations(self, row: int, histogram: int, nanoseconds: Iterable[float], total: int) -> None:
+        """Add to a row's histogram, `Count.RUN` or `Count.WAIT`, and to its sum."""
+        self.add(row, Count.RUN_NS if histogram == Count.RUN else Count.WAIT_NS, total)
+        for bucket, count in tally(nanoseconds, BOUNDS_NS):
+            self._add_to_bucket(row, histogram, bucket, count)
+
+    def add_times(self, row: int, run_ns: int, wait_ns: int) -> None:
+        """Add one handling to both histograms."""
+        self.add(row, Count.RUN_NS, run_ns)
+        self.add(row, Count.WAIT_NS, wait_ns)
+        self._add_to_bucket(row, Count.RUN, bisect_left(BOUNDS_NS, run_ns), 1)
+        self._add_to_bucket(row, Count.WAIT, bisect_left(BOUNDS_NS, wait_ns), 1)
+
+    def _add_to_bucket(self, row: int, histogram: int, bucket: int, count: int) -> None:
+        index = self._writer.bucket_word(row, histogram, bucket)
+        if index is None:
+            self.rows.add(layout.ROWS_AT)
+            index = self._writer.bucket_word(layout.ROWS_AT, histogram, bucket)
+            assert index is not None, "row 0 has all of its chunks from the beginning"
+        values = self.values
+        values[index] = (values[index] if index in values else self._words[index]) + count
 
 
 class LedgerWriter:
@@ -119,7 +131,7 @@ class LedgerWriter:
         self.words[Head.NAME_BYTES] = used + len(raw)
         return name_ref(used, len(raw))
 
-    def bucket_word(self, row: int, histogram: Count, bucket: int) -> int | None:
+    def bucket_word(self, row: int, histogram: int, bucket: int) -> int | None:
         """The word that counts a bucket; None when there is no room."""
         place = histogram + bucket // CHUNK
         chunk = self.words[row + place]
@@ -139,7 +151,7 @@ class LedgerWriter:
 
     # ---- counting
 
-    def add(self, row: int, count: Count, number: int) -> None:
+    def add(self, row: int, count: int, number: int) -> None:
         """Count at once. Call `tell` then."""
         self.words[row + count] += number
 
@@ -235,7 +247,7 @@ class LedgerWriter:
             words[entry + layout.CANARY_AT_US] = int(at * 1e6)
             words[entry + layout.CANARIES_BACK] += 1
 
-    def _entry(self, known: dict[str, int], table: int, head: Head, queue: str) -> int | None:
+    def _entry(self, known: dict[str, int], table: int, head: int, queue: str) -> int | None:
         """A queue's entry in a table, zero when it is new; None when the table is full."""
         entry = known.get(queue)
         if entry is not None or len(known) >= layout.QUEUES:

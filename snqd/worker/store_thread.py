@@ -24,12 +24,15 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from snqd.errors import SnqdError, StoreUnavailable
-from snqd.stores.base import Released, Retried
+from snqd.items import users
+from snqd.stores.base import Done, Released, Retried
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemLeaseLost, StoreBack, StoreLost
+from snqd.worker.accounts import Settled
 from snqd.worker.patience import LOOK_SECONDS, Patience
 
 if TYPE_CHECKING:
@@ -37,18 +40,23 @@ if TYPE_CHECKING:
 
     from snqd.items import Item, ItemId
     from snqd.stores.base import Lane, Outcome, Store
+    from snqd.worker.accounts import Accounts, Report
     from snqd.worker.care import Care
     from snqd.worker.lanes import WorkLane
     from snqd.worker.parts import Parts
 
 REPORT_SECONDS = 0.01
 """Longest time that an outcome waits for others to share its commit."""
+_REPORT_NS = int(REPORT_SECONDS * 1e9)
 _CARE_PATIENCE_SECONDS = 0.05
 """Care that is due waits this long for a claim in its way; a pick-up is urgent, care is not."""
 _LINGERS = (1, 4)
 """Looks after an empty claim, in `linger_seconds`: the second one is for commits that take unusually long."""
 _OUTAGE_LIMIT_SECONDS = 5.0
 _OUTAGE_EVENT_SECONDS = 30.0
+
+_ONLY_DONE = {Done}
+_id = itemgetter(0)
 
 Result = TypeVar("Result")
 
@@ -72,6 +80,7 @@ class StoreThread(threading.Thread):
         self._parts = parts
         self._care = care
         self._store: Store = parts.store
+        self._accounts: Accounts = parts.accounts
         self._lanes = lanes
         self._on_items = on_items
         self._take_back = take_back
@@ -82,10 +91,11 @@ class StoreThread(threading.Thread):
         self._on_errand_done = on_errand_done
         self._lane_of = {queue: lane for lane in lanes for queue in lane.queues}
         self._config = parts.config.store
-        self._outcomes: deque[tuple[Item, Outcome | None]] = deque()
+        self._outcomes: deque[Report] = deque()
         self._requests: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._held: dict[ItemId, Item] = {}
         self._unsure: set[ItemId] = set()
+        self._doubted: set[ItemId] = set()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._is_sleeping = False
         self._is_claiming = False
@@ -96,26 +106,31 @@ class StoreThread(threading.Thread):
         self._look_at = 0.0
         self._lingers = 0
         self._renew_at = time.monotonic() + self._config.lease_seconds / 3
-        self._oldest_outcome_at = 0.0
+        self._renewed_at = time.monotonic()
+        self._oldest_outcome_ns = 0
         self._enough_outcomes = 1
         self._report_by = float("inf")
         self.is_hungry = True
         """Set by the main thread while it waits for items."""
-        self.revoked: set[int] = set()
-        """Tokens of claims that were lost: their items are not started."""
+        self.revoked: set[tuple[int, int]] = set()
+        """Claims that were lost, by item and token: they are not started."""
 
     # ---- called by the main thread
 
-    def report(self, item: Item, outcome: Outcome | None) -> None:
-        """Take an outcome; None = the store knows already. Returns at once; see `nudge`."""
+    def report(self, item: Item, outcome: Outcome | Settled, started_ns: int = 0, ended_ns: int = 0) -> None:
+        """Take an outcome, and when the handler was called and returned. Returns at once; see `nudge`."""
         if not self._outcomes:
-            self._oldest_outcome_at = time.monotonic()
-        self._outcomes.append((item, outcome))
+            self._oldest_outcome_ns = time.monotonic_ns()
+        self._outcomes.append((item, outcome, started_ns, ended_ns))
 
-    def is_report_due(self, now: float) -> bool:
+    def doubt(self, item: Item) -> None:
+        """The handler's own transaction may have acked the item: the answer to its commit was lost. Then report."""
+        self._doubted.add(item.id)
+
+    def is_report_due(self, now_ns: int) -> bool:
         """Whether enough outcomes wait, or long enough, to be worth a nudge."""
         count = len(self._outcomes)
-        return count > 0 and (count >= self._enough_outcomes or now - self._oldest_outcome_at >= REPORT_SECONDS)
+        return count > 0 and (count >= self._enough_outcomes or now_ns - self._oldest_outcome_ns >= _REPORT_NS)
 
     def nudge(self) -> None:
         """Make the thread look at what it has been given."""
@@ -236,7 +251,7 @@ class StoreThread(threading.Thread):
         return lanes
 
     def _must_exchange(self, lanes: list[Lane], now: float) -> bool:
-        if self._outcomes and (lanes or not self._is_busy() or self.is_report_due(now)):
+        if self._outcomes and (lanes or not self._is_busy() or self.is_report_due(int(now * 1e9))):
             return True
         return bool(lanes) and now >= self._look_at
 
@@ -245,42 +260,73 @@ class StoreThread(threading.Thread):
         return any(lane.claimed != lane.finished for lane in self._lanes)
 
     def _exchange(self, lanes: list[Lane]) -> None:
-        count = len(self._outcomes)
-        taken = [self._outcomes.popleft() for _ in range(count)]
-        told = [outcome for _item, outcome in taken if outcome is not None]
+        reports = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        told: list[Outcome] = [report[1] for report in reports if type(report[1]) is not Settled]  # type: ignore[misc]
+        batch = self._accounts.stage(reports, with_repeats=self._is_finishing) if reports else None
         try:
             claimed, lost = self._store.exchange(told, lanes) if told or lanes else ([], [])
         except StoreUnavailable:
-            self._unsure.update(item.id for item, _outcome in taken)
-            self._outcomes.extendleft(reversed(taken))
+            self._unsure.update(report[0].id for report in reports)
+            self._outcomes.extendleft(reversed(reports))
             raise
-        held = self._held
+        if batch is not None:
+            changed = self._changed(lost) if lost else {}
+            for number in self._accounts.post(batch, reports, changed):
+                self._held.pop(number, None)
+            self._look_into(told)
+            self._unsure.clear()
+            if self._doubted:
+                self._doubted.difference_update(report[0].id for report in reports)
+        self._take(claimed)
+        if lanes:
+            self._plan_next_look(lanes, len(claimed))
+
+    def _look_into(self, told: list[Outcome]) -> None:
+        """What follows from outcomes that are committed, other than done."""
+        if set(map(type, told)) <= _ONLY_DONE:
+            return
         is_given_back = False
-        for item, outcome in taken:
-            if (kept := held.get(item.id)) is not None and kept.token == item.token:
-                del held[item.id]
+        for outcome in told:
             if type(outcome) is Retried:
                 self._care.expect(outcome.delay_seconds)
             elif type(outcome) is Released and not outcome.delay_seconds:
                 is_given_back = True
         if is_given_back:
-            self._parts.bell.ring()  # now that it is committed
-        if lost:
-            self._tell_lost(lost)
-        self._unsure.clear()
-        self._take(claimed)
-        if lanes:
-            self._plan_next_look(lanes, len(claimed))
+            self._parts.bell.ring()
+
+    def _changed(self, lost: list[Item]) -> dict[ItemId, Settled]:
+        """What became of claims that the store did not find.
+
+        Those of an earlier exchange whose answer was lost with the connection were carried out by it, unless their
+        leases have run out since; those of a transaction whose answer was lost were acked by it.
+        """
+        changed = {item.id: Settled.LOST for item in lost}
+        is_leased = time.monotonic() < self._renewed_at + self._config.lease_seconds
+        for item in lost:
+            if item.id in self._doubted:
+                changed[item.id] = Settled.HANDLED
+            elif item.id in self._unsure and is_leased:
+                del changed[item.id]
+        self._tell_lost([item for item in lost if changed.get(item.id) is Settled.LOST])
+        return changed
 
     def _take(self, claimed: list[Item]) -> None:
         if not claimed:
             return
+        held = self._held
+        ids = list(map(_id, claimed))
+        if not held.keys().isdisjoint(ids):  # our lease on it ran out and we were the next to claim it
+            for number in held.keys() & ids:
+                self._accounts.lost(held[number])
+        held.update(zip(ids, claimed, strict=True))
         lane_of = self._lane_of
-        for item in claimed:
-            self._held[item.id] = item
-            lane_of[item.queue].claimed += 1
-        self._parts.view.add(Word.CLAIMED, len(claimed))
-        for lane in {id(lane_of[item.queue]): lane_of[item.queue] for item in claimed}.values():
+        lanes = set()
+        for queue, count in self._accounts.claimed(claimed):
+            lane = lane_of[queue]
+            lane.claimed += count
+            lanes.add(lane)
+        self._parts.view.add(Word.CLAIMED, users(claimed))
+        for lane in lanes:
             lane.pace.claimed()
         self._enough_outcomes = max(1, max(lane.pace.capacity for lane in self._lanes) // 2)
         self._on_items(claimed)
@@ -301,18 +347,26 @@ class StoreThread(threading.Thread):
             self._look_at = now + self._config.poll_interval_seconds * random.uniform(0.75, 1.25)
 
     def _renew(self, now: float) -> None:
+        """Extend the leases of what is held. A claim that was lost stays held until its end is reported.
+
+        Handlers' own transactions ack items, and find out themselves that a claim was lost; what was sent to a store
+        that did not answer may be gone too. Neither is news.
+        """
         self._renew_at = now + self._config.lease_seconds / 3
-        if not self._held:
-            return
-        lost = self._store.renew(list(self._held.values()))
+        held = [item for item in self._held.values() if (item.id, item.token) not in self.revoked]
+        handlers = self._parts.handlers
+        lost = [
+            item
+            for item in (self._store.renew(held) if held else ())
+            if item.id not in self._unsure and not handlers[item.queue].options.transactional
+        ]
+        self._renewed_at = now
         self._tell_lost(lost)
-        for item in lost:
-            self._held.pop(item.id, None)
-            self.revoked.add(item.token)
+        self.revoked.update((item.id, item.token) for item in lost)
 
     def _tell_lost(self, lost: list[Item]) -> None:
         for item in lost:
-            if item.id not in self._unsure and item.token not in self.revoked:
+            if item.id not in self._unsure and (item.id, item.token) not in self.revoked:
                 self._parts.emit(
                     ItemLeaseLost(worker=self._parts.worker, item=item.id, queue=item.queue, site=item.site)
                 )
@@ -340,7 +394,7 @@ class StoreThread(threading.Thread):
         if lanes:
             until = min(until, self._look_at)
         if self._outcomes:
-            until = min(until, self._oldest_outcome_at + REPORT_SECONDS)
+            until = min(until, self._oldest_outcome_ns / 1e9 + REPORT_SECONDS)
         if len(self._held) > 1 and not self.is_hungry and not self._is_held_up:
             until = min(until, now + LOOK_SECONDS)  # the main thread says nothing while a handler keeps it
         ready = self._wait(max(0.0, until - now), hear_bell=bool(lanes))

@@ -19,7 +19,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from snqd.errors import LeaseLost, SnqdError, StoreError, StoreUnavailable
-from snqd.items import Item, ItemId, QueueName
+from snqd.items import Item, ItemId, QueueName, SiteName
 from snqd.stores.base import Discarded, Done, Exchanged, Promoted, QueueFacts, Reclaimed
 from snqd.stores.postgres import enqueue, filters, schema
 from snqd.stores.postgres.connection import Session, guarded
@@ -275,17 +275,18 @@ class PostgresStore:
         return Promoted(promoted, None if row is None else row[0])
 
     def reclaim(self) -> list[Reclaimed]:
-        freed: dict[str, int] = {}
+        freed: dict[tuple[str, QueueName, SiteName], int] = {}
         with guarded(self._where):
             if self._listener is not None:
                 self._listener.check(self._connection)
             for _ in range(_CARE_ROUNDS):
                 rows = self._execute("reclaim", limit=_CARE_LIMIT).fetchall()
-                for claimant, count in rows:
-                    freed[claimant] = freed.get(claimant, 0) + count
-                if sum(count for _claimant, count in rows) < _CARE_LIMIT:
+                for claimant, queue, site, count, _all in rows:
+                    key = (claimant, QueueName(queue), SiteName(site))
+                    freed[key] = freed.get(key, 0) + count
+                if sum(row[-1] for row in rows) < _CARE_LIMIT:
                     break
-        return [Reclaimed(claimant, count) for claimant, count in sorted(freed.items())]
+        return [Reclaimed(*key, count) for key, count in sorted(freed.items())]
 
     def claimants(self) -> list[str]:
         with guarded(self._where):

@@ -159,9 +159,10 @@ with expired as (
 ), freed as (
   update queue_item as item set state = 'ready', claimed_by = null, lease_until = null, token = 0
   from expired where item.ctid = expired.ctid
-  returning expired.claimed_by
+  returning expired.claimed_by, item.queue, item.site, item.codec
 )
-select claimed_by, count(*) from freed group by claimed_by order by claimed_by
+select claimed_by, queue, site, count(*) filter (where codec <> 'canary'), count(*)
+from freed group by claimed_by, queue, site
 
 -- name: claimants
 select distinct claimed_by from queue_item where state = 'claimed' order by claimed_by
@@ -170,6 +171,12 @@ select distinct claimed_by from queue_item where state = 'claimed' order by clai
 -- After a reconnect: what is claimed in our name but unknown to us was claimed by a statement whose answer was lost.
 update queue_item set state = 'ready', claimed_by = null, lease_until = null, token = 0
 where state = 'claimed' and claimed_by = %(claimant)s and id <> all(%(held)s::bigint[])
+
+-- name: release_all
+-- What a dead claimant held.
+update queue_item set state = 'ready', claimed_by = null, lease_until = null, token = 0
+where state = 'claimed' and claimed_by = %(claimant)s
+returning id, queue, site, codec
 
 -- name: blamed
 -- The items among `ids` that a dead claimant still holds, locked.

@@ -90,7 +90,8 @@ UPDATE queue_item SET state = 'ready' WHERE id IN (
 )
 
 -- name: expired
-SELECT claimed_by, count(*) FROM queue_item WHERE state = 'claimed' AND lease_until < ? GROUP BY claimed_by
+SELECT claimed_by, queue, site, sum(codec <> 'canary') FROM queue_item WHERE state = 'claimed' AND lease_until < ?
+GROUP BY claimed_by, queue, site
 
 -- name: reclaim
 UPDATE queue_item SET state = 'ready', claimed_by = NULL, lease_until = NULL, token = 0
@@ -108,7 +109,7 @@ FROM queue_item WHERE id = ? AND state = 'claimed' AND claimed_by = ?
 
 -- name: release_all
 UPDATE queue_item SET state = 'ready', claimed_by = NULL, lease_until = NULL, token = 0
-WHERE state = 'claimed' AND claimed_by = ?
+WHERE state = 'claimed' AND claimed_by = ? RETURNING id, queue, site, codec
 
 -- name: ready_queues
 -- The queues that have ready items, by jumping from one to the next in the claim's index.
