@@ -39,6 +39,10 @@ class Stage:
         values[index] = (values[index] if index in values else self._words[index]) + number
         self.rows.add(row)
 
+    def count_acks(self, number: int) -> None:
+        """So many of the acks that `acked` noted are in this."""
+        self.values[Head.ACKS_COUNTED] = self._words[Head.ACKS_COUNTED] + number
+
     def add_durations(self, row: int, histogram: int, nanoseconds: Iterable[float], total: int) -> None:
         """Add to a row's histogram, `Count.RUN` or `Count.WAIT`, and to its sum."""
         self.add(row, Count.RUN_NS if histogram == Count.RUN else Count.WAIT_NS, total)
@@ -206,6 +210,36 @@ class LedgerWriter:
             words[index] = value
         words[Head.REDO] = 0
         words[Head.RING] += layout.RING + 1
+
+    @property
+    def is_being_repaired(self) -> bool:
+        """Whether somebody has begun to give back what the slot's dead worker held, and has not counted it yet."""
+        return bool(self.words[Head.REPAIRING])
+
+    @is_being_repaired.setter
+    def is_being_repaired(self, value: bool) -> None:
+        self.words[Head.REPAIRING] = int(value)
+
+    def acked(self, row: int) -> None:
+        """A handler's own transaction has acked an item of this flow (0 = of none), which will be counted later.
+
+        The main thread's.
+        """
+        words = self.words
+        number = words[Head.ACKED]
+        words[layout.ACKS_AT + number % layout.ACKS] = row
+        words[Head.ACKED] = number + 1
+
+    def count_acks(self) -> None:
+        """Count what a dead writer had noted with `acked` and not counted."""
+        words = self.words
+        first = max(words[Head.ACKS_COUNTED], words[Head.ACKED] - layout.ACKS)
+        for number in range(first, words[Head.ACKED]):
+            row = words[layout.ACKS_AT + number % layout.ACKS]
+            if row:
+                self.add(row, Count.HANDLED, 1)
+                self.tell((row,))
+            words[Head.ACKS_COUNTED] = number + 1
 
     def open_claims(self) -> dict[tuple[str, str], int]:
         """Claims that have not ended, by queue and site, where there are any."""

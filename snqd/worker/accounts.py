@@ -124,6 +124,10 @@ class Accounts:
 
     # ---- their ends
 
+    def acked(self, item: Item) -> None:
+        """A handler's own transaction has acked the item. Call in the main thread, before it is reported."""
+        self._ledger.acked(self._rows.get(item.id, 0))
+
     def stage(self, reports: Sequence[Report], *, with_repeats: bool) -> Batch:
         """What to post when the exchange that tells the store these is committed; announced, lest we die of it.
 
@@ -174,8 +178,10 @@ class Accounts:
         done: defaultdict[int, list[Report]] = defaultdict(list)
         timed: defaultdict[int, list[Report]] = defaultdict(list)
         rows, lost = self._rows, self._lost
+        acks = 0
         for report in reports:
             item, outcome = report[0], report[1]
+            acks += outcome is Settled.HANDLED
             number = item.id
             row = rows.get(number)
             if row is None or number in ids or (lost and (number, item.token) in lost):
@@ -195,6 +201,8 @@ class Accounts:
                     batch.stage.add(row, Count.DEAD_LETTERED, 1)
                 if report[2] and end in _TIMED:
                     timed[row].append(report)
+        if acks:
+            batch.stage.count_acks(acks)
         for row, handlings in done.items():
             batch.stage.add(row, Count.HANDLED, len(handlings))
             timed[row] += handlings

@@ -12,7 +12,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from snqd.stores.base import Blame, DeadReason, Repaired
+from snqd.stores.base import Blame, DeadReason, ItemFilter, Repaired
 from snqd.telemetry.board import ENTRIES, Phase, Word
 from snqd.telemetry.events import (
     ItemCrashed,
@@ -24,7 +24,7 @@ from snqd.telemetry.events import (
 )
 from snqd.telemetry.exits import Killed
 from snqd.telemetry.ledger import Count
-from snqd.worker.closing import close_account, count_flow
+from snqd.worker.closing import Closing, count_flow
 from snqd.worker.identity import claimant_of_this_process, is_dead, parse
 
 if TYPE_CHECKING:
@@ -240,8 +240,10 @@ def _repair(parts: Parts, view: SlotView, book: LedgerWriter) -> bool:
     if not view.get(Word.UNREPAIRED):
         return False  # another was faster, and what we read may be half its replacement's own
     if claimant and is_dead(claimant):
+        closing = Closing(book, parts.handlers)
+        closing.begin(lambda item: _holds(parts, claimant, item))
         repaired = _repair_in_store(parts, claimant, blames)
-        close_account(book, repaired, parts.handlers)
+        closing.finish(repaired)
         of_item = {blame.item: blame for blame in blames}
         for blamed in repaired.blamed:
             _tell_blamed(parts, blamed, of_item[blamed.item])
@@ -250,6 +252,10 @@ def _repair(parts: Parts, view: SlotView, book: LedgerWriter) -> bool:
             parts.emit(ItemsReclaimed(worker=parts.worker, count=count, claimant=claimant, reason=view.exit_reason))
     view.set(Word.UNREPAIRED, 0)
     return bool(claimant)
+
+
+def _holds(parts: Parts, claimant: str, item: int) -> bool:
+    return any(record.claimed_by == claimant for record in parts.store.find(ItemFilter(ids=(item,))))
 
 
 def _repair_in_store(parts: Parts, claimant: str, blames: list[Blame]) -> Repaired:

@@ -104,8 +104,11 @@ class Execution:
         """Report how a handling ended."""
         if error is None:
             self._view.add(Word.HANDLED, 1)
-            outcome = Settled.HANDLED if handler.options.transactional else Done(item, tuple(context.outbox))
-            self._store.report(item, outcome, started_ns, ended_ns)
+            if handler.options.transactional:
+                self._parts.accounts.acked(item)
+                self._store.report(item, Settled.HANDLED, started_ns, ended_ns)
+            else:
+                self._store.report(item, Done(item, tuple(context.outbox)), started_ns, ended_ns)
         elif isinstance(error, LeaseLost) and handler.options.transactional:
             self._store.report(item, Settled.LOST)
             self._parts.emit(ItemLeaseLost(worker=self._parts.worker, item=item.id, queue=item.queue, site=item.site))
