@@ -8,7 +8,7 @@ import time
 from snqd.items import Item, ItemId, QueueName, SiteName
 from snqd.stores.base import Done, Retried
 from snqd.telemetry.ledger import Ledger
-from snqd.worker.accounts import Accounts, Report
+from snqd.worker.accounts import Accounts, Report, Reports
 
 ROUNDS = 200
 
@@ -46,7 +46,8 @@ def measure(count: int, flows: int, failures: int) -> tuple[float, float]:
         began = time.perf_counter_ns()
         accounts.claimed(batch)
         between = time.perf_counter_ns()
-        accounts.post(accounts.stage(made, with_repeats=False), made, {})
+        columns = Reports(made)
+        accounts.post(accounts.stage(columns, with_repeats=False), columns, {})
         claims.append(between - began)
         ends.append(time.perf_counter_ns() - between)
     return min(claims) / count, min(ends) / count

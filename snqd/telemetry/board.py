@@ -96,6 +96,9 @@ class Word(IntEnum):
     READY = 19  # 1 once it claims
 
 
+_RUNNING = int(Word.RUNNING)  # a member of an enumeration takes longer to look up than the rest of `begin`
+
+
 class Running(NamedTuple):
     """A running item as the board shows it. Times are CLOCK_MONOTONIC nanoseconds; deadline 0 = none.
 
@@ -154,8 +157,8 @@ class SlotView:
             self._named[entry] = (queue, site)
         now = time.monotonic_ns()
         _ENTRY_IDS.pack_into(self._memory, at, item, now, deadline_ns, attempt)
-        if entry >= self._words[Word.RUNNING]:
-            self._words[Word.RUNNING] = entry + 1
+        if entry >= self._words[_RUNNING]:
+            self._words[_RUNNING] = entry + 1
         return now
 
     def end(self, entry: int) -> None:

@@ -12,11 +12,11 @@ functions in C and one list comprehension. `python -m bench.accounts` measures i
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from enum import Enum
 from itertools import repeat
 from operator import itemgetter, sub
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from snqd.items import CANARY
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, Released, Retried
@@ -69,6 +69,24 @@ def end_of(outcome: Outcome | Settled) -> int:
             return Count.LEASES_LOST
 
 
+class Reports:
+    """Reports of one exchange, by column too. At least one."""
+
+    __slots__ = ("ended", "items", "kinds", "outcomes", "rows", "started")
+
+    def __init__(self, rows: Sequence[Report]) -> None:
+        self.rows = rows
+        self.items, self.outcomes, self.started, self.ended = zip(*rows, strict=True)
+        self.kinds = set(map(type, self.outcomes))
+
+    @property
+    def told(self) -> Sequence[Outcome]:
+        """What the store has to be told."""
+        if Settled not in self.kinds:
+            return cast("Sequence[Outcome]", self.outcomes)
+        return [outcome for outcome in self.outcomes if not isinstance(outcome, Settled)]
+
+
 class Batch:
     """What an exchange will have done, once it is committed."""
 
@@ -77,16 +95,21 @@ class Batch:
     def __init__(self, stage: Stage, ids: Collection[ItemId]) -> None:
         self.stage = stage
         self.ids = ids
+        """The claims that end with it."""
         self.ran: dict[str, int] = {}
         self.canaries: list[Item] = []
 
 
 class Accounts:
-    """One per worker; the store's thread uses it. `ran` may be read by the main one."""
+    """One per worker; the store's thread uses it. The main one calls `acked` and reads `ran`."""
 
     def __init__(self, ledger: LedgerWriter) -> None:
         self._ledger = ledger
-        self._rows: dict[ItemId, int] = {}  # of the claims that have not ended
+        self.held: dict[ItemId, Item] = {}
+        """The claims that have not ended."""
+        self._row = 0
+        self._rows: dict[ItemId, int] | None = None
+        """The row of each claim in `held`; None = `_row` is that of all."""
         self._lost: set[tuple[ItemId, int]] = set()
         self.ran: dict[str, int] = {}
         """Handlings that have ended, by queue, since the process began: what its memory's growth is attributed by."""
@@ -95,14 +118,20 @@ class Accounts:
 
     def claimed(self, items: Sequence[Item]) -> Iterable[tuple[QueueName, int]]:
         """Count claims; how many of each queue they are, canaries included, where a queue may come several times."""
+        held = self.held
+        ids = list(map(_id, items))
+        if not held.keys().isdisjoint(ids):  # our lease on it ran out and we were the next to claim it
+            for number in held.keys() & ids:
+                self._lose(held[number])
         flows = list(map(_flow_and_codec, items))
         if flows.count(flows[0]) == len(flows):
-            row = self._claim(flows[0], len(flows))
-            self._rows.update(zip(map(_id, items), repeat(row)))
+            self._note(ids, self._claim(flows[0], len(flows)))
+            held.update(zip(ids, items, strict=True))
             return ((flows[0][0], len(flows)),)
         counts = Counter(flows)
         rows = {flow: self._claim(flow, count) for flow, count in counts.items()}
-        self._rows.update(zip(map(_id, items), map(rows.__getitem__, flows), strict=True))
+        self._spread().update(zip(ids, map(rows.__getitem__, flows), strict=True))
+        held.update(zip(ids, items, strict=True))
         return [(queue, count) for (queue, _site, _codec), count in counts.items()]
 
     def _claim(self, flow: tuple[str, str, str], count: int) -> int:
@@ -114,35 +143,60 @@ class Accounts:
         self._ledger.tell((row,))
         return row
 
-    def lost(self, item: Item) -> None:
+    def _note(self, ids: Sequence[ItemId], row: int) -> None:
+        """New claims belong to `row`."""
+        if not self.held:
+            self._rows, self._row = None, row
+        elif self._rows is not None or row != self._row:
+            self._spread().update(zip(ids, repeat(row)))
+
+    def _spread(self) -> dict[ItemId, int]:
+        if self._rows is None:
+            self._rows = dict.fromkeys(self.held, self._row)
+        return self._rows
+
+    def _row_of(self, number: ItemId) -> int | None:
+        """None for what is not held."""
+        rows = self._rows
+        if rows is not None:
+            return rows.get(number)
+        return self._row if number in self.held else None
+
+    def _lose(self, item: Item) -> None:
         """A claim was lost, and what will be reported of it does not count."""
+        row = self._row_of(item.id)
         self._lost.add((item.id, item.token))
-        row = self._rows.pop(item.id, None)
+        self._forget((item.id,))
         if row is not None and row != _CANARY_ROW:
             self._ledger.add(row, Count.LEASES_LOST, 1)
             self._ledger.tell((row,))
+
+    def _forget(self, ids: Collection[ItemId]) -> None:
+        deque(map(self.held.pop, ids, repeat(None)), maxlen=0)
+        if self._rows is not None:
+            deque(map(self._rows.pop, ids, repeat(None)), maxlen=0)
 
     # ---- their ends
 
     def acked(self, item: Item) -> None:
         """A handler's own transaction has acked the item. Call in the main thread, before it is reported."""
-        self._ledger.acked(self._rows.get(item.id, 0))
+        self._ledger.acked(self._row_of(item.id) or 0)
 
-    def stage(self, reports: Sequence[Report], *, with_repeats: bool) -> Batch:
+    def stage(self, reports: Reports, *, with_repeats: bool) -> Batch:
         """What to post when the exchange that tells the store these is committed; announced, lest we die of it.
 
         `with_repeats`: a claim may be in it twice; the first report counts.
         """
-        batch = None if with_repeats or self._lost else self._uniform(reports)
+        batch = None if with_repeats or self._lost or reports.kinds != _ONLY_DONE else self._uniform(reports)
         if batch is None:
             batch = self._mixed(reports, {})
-        witness = next((report[0].id for report in reports if type(report[1]) is not Settled), None)
+        witness = next((item.id for item, outcome, *_ in reports.rows if type(outcome) is not Settled), None)
         if witness is not None:
             self._ledger.announce(batch.stage, witness)
         return batch
 
-    def post(self, batch: Batch, reports: Sequence[Report], changed: Mapping[ItemId, Settled]) -> Collection[ItemId]:
-        """The exchange is committed; the claims that have ended. `changed`: otherwise than was reported."""
+    def post(self, batch: Batch, reports: Reports, changed: Mapping[ItemId, Settled]) -> None:
+        """The exchange is committed. `changed`: claims that have ended otherwise than was reported."""
         if changed:
             batch = self._mixed(reports, changed)
         self._ledger.post(batch.stage)
@@ -151,37 +205,37 @@ class Accounts:
         for item in batch.canaries:
             number = int(item.frame) if item.frame.isdigit() else 0
             self._ledger.canary_returned(item.queue, number % (1 << 63), time.time())
-        forget = self._rows.pop
-        for number in batch.ids:
-            forget(number, None)
+        self._forget(batch.ids)
         if self._lost:
-            self._lost.difference_update((report[0].id, report[0].token) for report in reports)
-        return batch.ids
+            self._lost.difference_update((item.id, item.token) for item in reports.items)
 
-    def _uniform(self, reports: Sequence[Report]) -> Batch | None:
-        """The batch when all of it is of one flow and done; None if anything is unusual."""
-        items, outcomes, started, ended = zip(*reports, strict=True)
+    def _uniform(self, reports: Reports) -> Batch | None:
+        """The batch when all of it is of one flow (and done); None if it is not, or if anything is not held."""
+        items = reports.items
         ids = list(map(_id, items))
-        rows = list(map(self._rows.get, ids))
-        row = rows[0]
-        if row is None or row < 0 or rows.count(row) != len(rows) or set(map(type, outcomes)) != _ONLY_DONE:
+        row = self._row_of(ids[0])
+        if row is None or row == _CANARY_ROW:
+            return None
+        if self._rows is None:
+            if list(map(self.held.get, ids)) != list(items):
+                return None
+        elif list(map(self._rows.get, ids)).count(row) != len(ids):
             return None
         batch = Batch(self._ledger.stage(), ids)
         batch.stage.add(row, Count.HANDLED, len(ids))
-        _add_times(batch.stage, row, started, ended, list(map(_available_at, items)))
+        _add_times(batch.stage, row, reports.started, reports.ended, map(_available_at, items))
         batch.ran[items[0].queue] = len(ids)
         return batch
 
-    def _mixed(self, reports: Sequence[Report], changed: Mapping[ItemId, Settled]) -> Batch:
+    def _mixed(self, reports: Reports, changed: Mapping[ItemId, Settled]) -> Batch:
         ids: set[ItemId] = set()
         batch = Batch(self._ledger.stage(), ids)
         done: defaultdict[int, list[Report]] = defaultdict(list)
         timed: defaultdict[int, list[Report]] = defaultdict(list)
-        rows, lost = self._rows, self._lost
-        acks = 0
-        for report in reports:
+        rows, lost = self._spread(), self._lost
+        acks = reports.outcomes.count(Settled.HANDLED) if Settled in reports.kinds else 0
+        for report in reports.rows:
             item, outcome = report[0], report[1]
-            acks += outcome is Settled.HANDLED
             number = item.id
             row = rows.get(number)
             if row is None or number in ids or (lost and (number, item.token) in lost):
@@ -208,19 +262,19 @@ class Accounts:
             timed[row] += handlings
         for row, handlings in timed.items():
             items, _outcomes, started, ended = zip(*handlings, strict=True)
-            _add_times(batch.stage, row, started, ended, list(map(_available_at, items)))
+            _add_times(batch.stage, row, started, ended, map(_available_at, items))
             queue = items[0].queue
             batch.ran[queue] = batch.ran.get(queue, 0) + len(items)
         return batch
 
 
 def _add_times(
-    stage: Stage, row: int, started: Sequence[int], ended: Sequence[int], available: Sequence[float]
+    stage: Stage, row: int, started: Sequence[int], ended: Sequence[int], available: Iterable[float]
 ) -> None:
     """Run times, and the times from when items could be claimed until their handlers began, by the host's clock."""
     to_epoch = time.time_ns() - time.monotonic_ns()
     if len(started) == 1:  # many flows with an item each are usual where there are many sites
-        wait = max(0, to_epoch + started[0] - int(available[0] * 1e9))
+        wait = max(0, to_epoch + started[0] - int(next(iter(available)) * 1e9))
         stage.add_times(row, ended[0] - started[0], wait)
         return
     runs = list(map(sub, ended, started))

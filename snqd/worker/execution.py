@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _TELL_SITE_SECONDS = 60.0
 _INLINE_ENTRY = 0
+_HANDLED = Word.HANDLED
 
 
 class Execution:
@@ -66,7 +67,11 @@ class Execution:
             error = raised
         ended = time.monotonic_ns()
         self._view.end(_INLINE_ENTRY)
-        self.settle(item, handler, context, error, started, ended)
+        if error is None and not handler.options.transactional:  # as in `settle`, a call less for most items
+            self._view.add(_HANDLED, 1)
+            self._store.report(item, Done(item, tuple(context.outbox)), started, ended)
+        else:
+            self.settle(item, handler, context, error, started, ended)
         return ended
 
     def prepare(self, item: Item, handler: BoundHandler) -> tuple[Any, Context] | None:
@@ -103,7 +108,7 @@ class Execution:
     ) -> None:
         """Report how a handling ended."""
         if error is None:
-            self._view.add(Word.HANDLED, 1)
+            self._view.add(_HANDLED, 1)
             if handler.options.transactional:
                 self._parts.accounts.acked(item)
                 self._store.report(item, Settled.HANDLED, started_ns, ended_ns)

@@ -24,19 +24,18 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import replace
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from snqd.errors import SnqdError, StoreUnavailable
 from snqd.items import users
-from snqd.stores.base import Done, Released, Retried
+from snqd.stores.base import Released, Retried
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemLeaseLost, StoreBack, StoreLost
-from snqd.worker.accounts import Settled
+from snqd.worker.accounts import Reports, Settled
 from snqd.worker.patience import LOOK_SECONDS, Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from snqd.items import Item, ItemId
     from snqd.stores.base import Lane, Outcome, Store
@@ -55,8 +54,7 @@ _LINGERS = (1, 4)
 _OUTAGE_LIMIT_SECONDS = 5.0
 _OUTAGE_EVENT_SECONDS = 30.0
 
-_ONLY_DONE = {Done}
-_id = itemgetter(0)
+_HAVE_CONSEQUENCES = {Retried, Released}
 
 Result = TypeVar("Result")
 
@@ -93,7 +91,7 @@ class StoreThread(threading.Thread):
         self._config = parts.config.store
         self._outcomes: deque[Report] = deque()
         self._requests: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._held: dict[ItemId, Item] = {}
+        self._held: dict[ItemId, Item] = self._accounts.held
         self._unsure: set[ItemId] = set()
         self._doubted: set[ItemId] = set()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -260,31 +258,31 @@ class StoreThread(threading.Thread):
         return any(lane.claimed != lane.finished for lane in self._lanes)
 
     def _exchange(self, lanes: list[Lane]) -> None:
-        reports = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
-        told: list[Outcome] = [report[1] for report in reports if type(report[1]) is not Settled]  # type: ignore[misc]
-        batch = self._accounts.stage(reports, with_repeats=self._is_finishing) if reports else None
-        try:
-            claimed, lost = self._store.exchange(told, lanes) if told or lanes else ([], [])
-        except StoreUnavailable:
-            self._unsure.update(report[0].id for report in reports)
-            self._outcomes.extendleft(reversed(reports))
-            raise
-        if batch is not None:
-            changed = self._changed(lost) if lost else {}
-            for number in self._accounts.post(batch, reports, changed):
-                self._held.pop(number, None)
-            self._look_into(told)
-            self._unsure.clear()
-            if self._doubted:
-                self._doubted.difference_update(report[0].id for report in reports)
+        rows = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        claimed = self._report_and_claim(Reports(rows), lanes) if rows else self._store.exchange((), lanes).claimed
         self._take(claimed)
         if lanes:
             self._plan_next_look(lanes, len(claimed))
 
-    def _look_into(self, told: list[Outcome]) -> None:
-        """What follows from outcomes that are committed, other than done."""
-        if set(map(type, told)) <= _ONLY_DONE:
-            return
+    def _report_and_claim(self, reports: Reports, lanes: list[Lane]) -> list[Item]:
+        told = reports.told
+        batch = self._accounts.stage(reports, with_repeats=self._is_finishing)
+        try:
+            claimed, lost = self._store.exchange(told, lanes) if told or lanes else ([], [])
+        except StoreUnavailable:
+            self._unsure.update(item.id for item in reports.items)
+            self._outcomes.extendleft(reversed(reports.rows))
+            raise
+        self._accounts.post(batch, reports, self._changed(lost) if lost else {})
+        if reports.kinds & _HAVE_CONSEQUENCES:
+            self._follow_up(told)
+        self._unsure.clear()
+        if self._doubted:
+            self._doubted.difference_update(item.id for item in reports.items)
+        return claimed
+
+    def _follow_up(self, told: Sequence[Outcome]) -> None:
+        """Of outcomes that are committed: when an item becomes due, and that there is something to claim."""
         is_given_back = False
         for outcome in told:
             if type(outcome) is Retried:
@@ -313,12 +311,6 @@ class StoreThread(threading.Thread):
     def _take(self, claimed: list[Item]) -> None:
         if not claimed:
             return
-        held = self._held
-        ids = list(map(_id, claimed))
-        if not held.keys().isdisjoint(ids):  # our lease on it ran out and we were the next to claim it
-            for number in held.keys() & ids:
-                self._accounts.lost(held[number])
-        held.update(zip(ids, claimed, strict=True))
         lane_of = self._lane_of
         lanes = set()
         for queue, count in self._accounts.claimed(claimed):

@@ -14,7 +14,7 @@ from snqd.items import CANARY, Item, ItemId, QueueName, SiteName
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, Released, Retried
 from snqd.telemetry.histogram import bucket_of, total
 from snqd.telemetry.ledger import CanaryReturn, FlowCounts, Ledger
-from snqd.worker.accounts import Accounts, Settled
+from snqd.worker.accounts import Accounts, Reports, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,8 +69,10 @@ class Desk:
         self.reader = self.ledger.reader(1)
 
     def exchange(self, reports: list[Report], changed: dict[ItemId, Settled] | None = None) -> set[ItemId]:
-        batch = self.accounts.stage(reports, with_repeats=False)
-        return set(self.accounts.post(batch, reports, changed or {}))
+        before = set(self.accounts.held)
+        batch = self.accounts.stage(Reports(reports), with_repeats=False)
+        self.accounts.post(batch, Reports(reports), changed or {})
+        return before - set(self.accounts.held)
 
     def rows(self) -> dict[tuple[str, str], FlowCounts]:
         return {(row.queue, row.site): row for row in self.ledger.reader(1).changed()}
@@ -141,7 +143,7 @@ def test_nothing_is_counted_before_the_commit_and_an_exchange_may_be_repeated(de
     desk.accounts.claimed(items)
     reports = [done(item) for item in items]
 
-    desk.accounts.stage(reports, with_repeats=False)
+    desk.accounts.stage(Reports(reports), with_repeats=False)
     assert counts_of(desk.rows()["mail", "a"]) == {"claimed": 3}
 
     desk.exchange(reports)
@@ -173,8 +175,8 @@ def test_a_claim_that_is_reported_again_does_not_end_again(desk: Desk) -> None:
     desk.accounts.claimed([item])
     reports = [(item, Released(item), 0, 0), done(item)]
 
-    batch = desk.accounts.stage(reports, with_repeats=True)
-    desk.accounts.post(batch, reports, {})
+    batch = desk.accounts.stage(Reports(reports), with_repeats=True)
+    desk.accounts.post(batch, Reports(reports), {})
     desk.exchange([done(item)])
 
     assert counts_of(desk.rows()["mail", "a"]) == {"claimed": 1, "released": 1}
@@ -183,7 +185,6 @@ def test_a_claim_that_is_reported_again_does_not_end_again(desk: Desk) -> None:
 def test_a_claim_that_was_lost_and_claimed_again_ends_twice(desk: Desk) -> None:
     first, second = make(1, token=1), make(1, token=2)
     desk.accounts.claimed([first])
-    desk.accounts.lost(first)
     desk.accounts.claimed([second])
 
     assert desk.exchange([done(first)]) == set(), "the late report says nothing about the new claim"
@@ -198,7 +199,7 @@ def test_canaries_are_in_the_table_and_in_no_counter(desk: Desk) -> None:
     reports: list[Report] = [(canary, Done(canary), 0, 0), done(user)]
     before = time.time()
 
-    desk.accounts.stage(reports, with_repeats=False)
+    desk.accounts.stage(Reports(reports), with_repeats=False)
     assert desk.reader.canaries() == {}
     desk.exchange(reports)
 
@@ -218,7 +219,8 @@ def test_a_canary_that_is_given_back_has_not_returned(desk: Desk) -> None:
     desk.accounts.claimed([canary])
 
     desk.exchange([(canary, Released(canary), 0, 0)])
-    desk.accounts.lost(canary)
+    desk.accounts.claimed([canary])
+    desk.accounts.claimed([canary._replace(token=2)])
 
     assert desk.reader.canaries() == {}
     assert desk.rows() == {}

@@ -11,7 +11,7 @@ import pytest
 from snqd.items import Item, ItemId, QueueName, SiteName
 from snqd.stores.base import Blamed, DeadReason, Done, GivenBack, Repaired
 from snqd.telemetry.ledger import Ledger
-from snqd.worker.accounts import Accounts, Settled
+from snqd.worker.accounts import Accounts, Reports, Settled
 from snqd.worker.closing import Closing
 from tests.support.ledgers import Totals
 
@@ -46,7 +46,8 @@ class Dead:
     def announce(self, count: int) -> None:
         """It had sent these, done, to the store."""
         now = time.monotonic_ns()
-        self.accounts.stage([(item, Done(item), now - 5, now) for item in self.items[:count]], with_repeats=False)
+        reports = Reports([(item, Done(item), now - 5, now) for item in self.items[:count]])
+        self.accounts.stage(reports, with_repeats=False)
 
     def close(self, held: int, *, blamed: list[Blamed] | None = None, handlers: Any = HANDLERS) -> Totals:
         """Repair: the store had the last `held` items in its name."""
@@ -136,8 +137,8 @@ def test_acks_of_transactions_that_were_counted_do_not_count_again(ledger: Ledge
     for item in dead.items[:3]:
         dead.accounts.acked(item)
         reports.append((item, Settled.HANDLED, 1, 2))
-    batch = dead.accounts.stage(reports[:2], with_repeats=False)
-    dead.accounts.post(batch, reports[:2], {})
+    counted = Reports(reports[:2])
+    dead.accounts.post(dead.accounts.stage(counted, with_repeats=False), counted, {})
 
     totals = dead.close(2, handlers=TRANSACTIONAL)
 
