@@ -123,25 +123,22 @@ class Accounts:
         if not held.keys().isdisjoint(ids):  # our lease on it ran out and we were the next to claim it
             for number in held.keys() & ids:
                 self._lose(held[number])
-        flows = list(map(_flow_and_codec, items))
-        if flows.count(flows[0]) == len(flows):
-            self._note(ids, self._claim(flows[0], len(flows)))
+        kinds = list(map(_flow_and_codec, items))
+        if kinds.count(kinds[0]) == len(kinds):
+            self._note(ids, self._claim({kinds[0]: len(ids)})[kinds[0]])
             held.update(zip(ids, items, strict=True))
-            return ((flows[0][0], len(flows)),)
-        counts = Counter(flows)
-        rows = {flow: self._claim(flow, count) for flow, count in counts.items()}
-        self._spread().update(zip(ids, map(rows.__getitem__, flows), strict=True))
+            return ((kinds[0][0], len(ids)),)
+        counts = Counter(kinds)
+        self._spread().update(zip(ids, map(self._claim(counts).__getitem__, kinds), strict=True))
         held.update(zip(ids, items, strict=True))
         return [(queue, count) for (queue, _site, _codec), count in counts.items()]
 
-    def _claim(self, flow: tuple[str, str, str], count: int) -> int:
-        queue, site, codec = flow
-        if codec == CANARY:
-            return _CANARY_ROW
-        row = self._ledger.row(queue, site)
-        self._ledger.add(row, Count.CLAIMED, count)
-        self._ledger.tell((row,))
-        return row
+    def _claim(self, counts: Mapping[tuple[str, str, str], int]) -> dict[tuple[str, str, str], int]:
+        """Count claims by queue, site and codec; the rows."""
+        users = [kind for kind in counts if kind[2] != CANARY]
+        rows = dict.fromkeys(counts, _CANARY_ROW)
+        rows.update(zip(users, self._ledger.claim((kind[:2], counts[kind]) for kind in users), strict=True))
+        return rows
 
     def _note(self, ids: Sequence[ItemId], row: int) -> None:
         """New claims belong to `row`."""
@@ -187,7 +184,7 @@ class Accounts:
 
         `with_repeats`: a claim may be in it twice; the first report counts.
         """
-        batch = None if with_repeats or self._lost or reports.kinds != _ONLY_DONE else self._uniform(reports)
+        batch = None if with_repeats or self._lost or reports.kinds != _ONLY_DONE else self._done(reports)
         if batch is None:
             batch = self._mixed(reports, {})
         witness = next((item.id for item, outcome, *_ in reports.rows if type(outcome) is not Settled), None)
@@ -209,22 +206,25 @@ class Accounts:
         if self._lost:
             self._lost.difference_update((item.id, item.token) for item in reports.items)
 
-    def _uniform(self, reports: Reports) -> Batch | None:
-        """The batch when all of it is of one flow (and done); None if it is not, or if anything is not held."""
+    def _done(self, reports: Reports) -> Batch | None:
+        """The batch when all items are done; None if that is not all: canaries, and what is not held."""
         items = reports.items
         ids = list(map(_id, items))
-        row = self._row_of(ids[0])
-        if row is None or row == _CANARY_ROW:
-            return None
-        if self._rows is None:
-            if list(map(self.held.get, ids)) != list(items):
-                return None
-        elif list(map(self._rows.get, ids)).count(row) != len(ids):
-            return None
         batch = Batch(self._ledger.stage(), ids)
-        batch.stage.add(row, Count.HANDLED, len(ids))
-        _add_times(batch.stage, row, reports.started, reports.ended, map(_available_at, items))
-        batch.ran[items[0].queue] = len(ids)
+        if self._rows is None:
+            row = self._row
+            if row == _CANARY_ROW or list(map(self.held.get, ids)) != list(items):
+                return None
+            batch.stage.add(row, Count.HANDLED, len(ids))
+            _add_times(batch.stage, row, reports.started, reports.ended, map(_available_at, items))
+            _count_ran(batch, items[0].queue, len(ids))
+            return batch
+        by_row: defaultdict[int | None, list[Report]] = defaultdict(list)
+        for found, report in zip(map(self._rows.get, ids), reports.rows, strict=True):
+            by_row[found].append(report)
+        if None in by_row or _CANARY_ROW in by_row:
+            return None
+        self._add_done(batch, cast("Mapping[int, list[Report]]", by_row))
         return batch
 
     def _mixed(self, reports: Reports, changed: Mapping[ItemId, Settled]) -> Batch:
@@ -257,15 +257,32 @@ class Accounts:
                     timed[row].append(report)
         if acks:
             batch.stage.count_acks(acks)
-        for row, handlings in done.items():
-            batch.stage.add(row, Count.HANDLED, len(handlings))
-            timed[row] += handlings
+        self._add_done(batch, done)
         for row, handlings in timed.items():
             items, _outcomes, started, ended = zip(*handlings, strict=True)
             _add_times(batch.stage, row, started, ended, map(_available_at, items))
-            queue = items[0].queue
-            batch.ran[queue] = batch.ran.get(queue, 0) + len(items)
+            _count_ran(batch, items[0].queue, len(items))
         return batch
+
+    def _add_done(self, batch: Batch, done: Mapping[int, list[Report]]) -> None:
+        to_epoch = time.time_ns() - time.monotonic_ns()
+        singles = []
+        for row, handlings in done.items():
+            if len(handlings) == 1 and row not in batch.stage.rows:
+                item, _outcome, started, ended = handlings[0]
+                wait = to_epoch + started - int(item.available_at * 1e9)
+                singles.append((row, ended - started, max(0, wait)))
+                _count_ran(batch, item.queue, 1)
+            else:
+                items, _outcomes, starts, ends = zip(*handlings, strict=True)
+                batch.stage.add(row, Count.HANDLED, len(items))
+                _add_times(batch.stage, row, starts, ends, map(_available_at, items))
+                _count_ran(batch, items[0].queue, len(items))
+        batch.stage.add_handled(singles)
+
+
+def _count_ran(batch: Batch, queue: str, count: int) -> None:
+    batch.ran[queue] = batch.ran.get(queue, 0) + count
 
 
 def _add_times(
@@ -273,10 +290,6 @@ def _add_times(
 ) -> None:
     """Run times, and the times from when items could be claimed until their handlers began, by the host's clock."""
     to_epoch = time.time_ns() - time.monotonic_ns()
-    if len(started) == 1:  # many flows with an item each are usual where there are many sites
-        wait = max(0, to_epoch + started[0] - int(next(iter(available)) * 1e9))
-        stage.add_times(row, ended[0] - started[0], wait)
-        return
     runs = list(map(sub, ended, started))
     stage.add_durations(row, Count.RUN, runs, sum(runs))
     waits = [to_epoch + start - at * 1e9 for start, at in zip(started, available, strict=True)]

@@ -49,7 +49,8 @@ def test_a_reader_sees_counters_sums_and_histograms_of_each_flow(ledger: Ledger)
     for number, counter in enumerate(COUNTERS, 1):
         stage.add(row, counter, number)
     stage.add_durations(row, Count.RUN, [1e6, 3e9], 3_001_000_000)
-    stage.add_times(row, 1_000_000, 60_000_000_000)
+    stage.add_durations(row, Count.RUN, [1_000_000], 1_000_000)
+    stage.add_durations(row, Count.WAIT, [60e9], 60_000_000_000)
     assert reader.changed() == [], "nothing is told before it is posted"
 
     writer.post(stage)
