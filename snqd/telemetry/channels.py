@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from snqd.errors import SnqdError
 from snqd.telemetry.board import SLOTS
 from snqd.telemetry.ledger import Ledger
 from snqd.telemetry.pipe import EventPipe
@@ -20,9 +21,12 @@ class Channels:
 
     @classmethod
     def create(cls, *, slots: int = SLOTS - 1) -> Channels:
-        """Call in the supervisor. `slots`: how many have a file for their stacks. Raises `OSError`."""
-        ledger = Ledger.create()
-        return cls(ledger=ledger, pipe=EventPipe(ledger.count_dropped), stacks=StackFiles.create(slots))
+        """Call in the supervisor. `slots`: how many have a file for their stacks. Raises `SnqdError`."""
+        try:
+            ledger = Ledger.create()
+            return cls(ledger=ledger, pipe=EventPipe(ledger.count_dropped), stacks=StackFiles.create(slots))
+        except OSError as error:
+            raise SnqdError(f"the system gives no memory or descriptors for telemetry: {error.strerror}") from error
 
     def enter(self, slot: int) -> None:
         """Call in a worker, first: it writes only, and only its own slot's."""

@@ -57,6 +57,11 @@ class Stage:
         values, words, bounds = self.values, self._words, BOUNDS_NS
         rows = []
         for row, run_ns, wait_ns in handlings:
+            if row == layout.ROWS_AT:  # buckets of other rows may be in its histograms
+                self.add(row, Count.HANDLED, 1)
+                self.add_durations(row, Count.RUN, (run_ns,), run_ns)
+                self.add_durations(row, Count.WAIT, (wait_ns,), wait_ns)
+                continue
             rows.append(row)
             values[row + Count.HANDLED] = words[row + Count.HANDLED] + 1
             values[row + Count.RUN_NS] = words[row + Count.RUN_NS] + run_ns
@@ -269,7 +274,7 @@ class LedgerWriter:
         first = max(words[Head.ACKS_COUNTED], words[Head.ACKED] - layout.ACKS)
         for number in range(first, words[Head.ACKED]):
             row = words[layout.ACKS_AT + number % layout.ACKS]
-            if row:
+            if row > 0:
                 self.add(row, Count.HANDLED, 1)
                 self.tell((row,))
             words[Head.ACKS_COUNTED] = number + 1

@@ -48,6 +48,7 @@ _flow_and_codec = itemgetter(3, 2, 4)
 _available_at = itemgetter(9)
 _ONLY_DONE = {Done}
 _CANARY_ROW = -1
+_DIGITS = 19  # of a number that is too large for a word of the ledger
 _TIMED = frozenset({Count.HANDLED, Count.FAILED, Count.RETRIED, Count.DISCARDED})
 """Ends of handlings that ended by themselves: these have run and wait times."""
 
@@ -200,8 +201,8 @@ class Accounts:
         for queue, count in batch.ran.items():
             self.ran[queue] = self.ran.get(queue, 0) + count
         for item in batch.canaries:
-            number = int(item.frame) if item.frame.isdigit() else 0
-            self._ledger.canary_returned(item.queue, number % (1 << 63), time.time())
+            number = int(item.frame) if len(item.frame) < _DIGITS and item.frame.isdigit() else 0
+            self._ledger.canary_returned(item.queue, number, time.time())
         self._forget(batch.ids)
         if self._lost:
             self._lost.difference_update((item.id, item.token) for item in reports.items)

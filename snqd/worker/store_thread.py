@@ -22,9 +22,8 @@ import select
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError, StoreUnavailable
 from snqd.items import users
@@ -32,17 +31,21 @@ from snqd.stores.base import Released, Retried
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemLeaseLost, StoreBack, StoreLost
 from snqd.worker.accounts import Reports, Settled
+from snqd.worker.doubts import Doubts
 from snqd.worker.patience import LOOK_SECONDS, Patience
+from snqd.worker.requests import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
-    from snqd.items import Item, ItemId
+    from snqd.items import Item
     from snqd.stores.base import Lane, Outcome, Store
     from snqd.worker.accounts import Accounts, Report
     from snqd.worker.care import Care
     from snqd.worker.lanes import WorkLane
     from snqd.worker.parts import Parts
+    from snqd.worker.requests import Result
 
 REPORT_SECONDS = 0.01
 """Longest time that an outcome waits for others to share its commit."""
@@ -55,8 +58,6 @@ _OUTAGE_LIMIT_SECONDS = 5.0
 _OUTAGE_EVENT_SECONDS = 30.0
 
 _HAVE_CONSEQUENCES = {Retried, Released}
-
-Result = TypeVar("Result")
 
 
 class StoreThread(threading.Thread):
@@ -90,10 +91,9 @@ class StoreThread(threading.Thread):
         self._lane_of = {queue: lane for lane in lanes for queue in lane.queues}
         self._config = parts.config.store
         self._outcomes: deque[Report] = deque()
-        self._requests: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._held: dict[ItemId, Item] = self._accounts.held
-        self._unsure: set[ItemId] = set()
-        self._doubted: set[ItemId] = set()
+        self._requests = Requests()
+        self._held = self._accounts.held
+        self._doubts = Doubts(self._config.lease_seconds, time.monotonic())
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._is_sleeping = False
         self._is_claiming = False
@@ -104,7 +104,6 @@ class StoreThread(threading.Thread):
         self._look_at = 0.0
         self._lingers = 0
         self._renew_at = time.monotonic() + self._config.lease_seconds / 3
-        self._renewed_at = time.monotonic()
         self._oldest_outcome_ns = 0
         self._enough_outcomes = 1
         self._report_by = float("inf")
@@ -123,7 +122,7 @@ class StoreThread(threading.Thread):
 
     def doubt(self, item: Item) -> None:
         """The handler's own transaction may have acked the item: the answer to its commit was lost. Then report."""
-        self._doubted.add(item.id)
+        self._doubts.doubt(item)
 
     def is_report_due(self, now_ns: int) -> bool:
         """Whether enough outcomes wait, or long enough, to be worth a nudge."""
@@ -139,10 +138,9 @@ class StoreThread(threading.Thread):
 
     def submit(self, call: Callable[[], Result]) -> Future[Result]:
         """Run `call` in this thread, between two exchanges."""
-        future: Future[Result] = Future()
-        self._requests.append((call, future))
+        future = self._requests.put(call)
         if self._is_over:
-            self._fail_requests(SnqdError("the worker is leaving"))
+            self._requests.fail(SnqdError("the worker is leaving"))
         self.nudge()
         return future
 
@@ -167,7 +165,7 @@ class StoreThread(threading.Thread):
             self._on_failed(error)
         finally:
             self._is_over = True
-            self._fail_requests(SnqdError("the worker is leaving"))
+            self._requests.fail(SnqdError("the worker is leaving"))
             self._store.close()
 
     def _loop(self) -> None:
@@ -190,7 +188,7 @@ class StoreThread(threading.Thread):
 
     def _turn(self) -> bool:
         """Do the first thing that is due; True when the thread has finished."""
-        self._serve_requests()
+        self._requests.serve()
         now = time.monotonic()
         if now >= self._renew_at:
             self._renew(now)
@@ -270,15 +268,15 @@ class StoreThread(threading.Thread):
         try:
             claimed, lost = self._store.exchange(told, lanes) if told or lanes else ([], [])
         except StoreUnavailable:
-            self._unsure.update(item.id for item in reports.items)
+            self._doubts.unanswered(reports.items)
             self._outcomes.extendleft(reversed(reports.rows))
             raise
-        self._accounts.post(batch, reports, self._changed(lost) if lost else {})
+        changed = self._doubts.changed(lost, time.monotonic())
+        self._accounts.post(batch, reports, changed)
+        self._tell_lost([item for item in lost if changed.get(item.id) is Settled.LOST])
+        self._doubts.answered(reports.items)
         if reports.kinds & _HAVE_CONSEQUENCES:
             self._follow_up(told)
-        self._unsure.clear()
-        if self._doubted:
-            self._doubted.difference_update(item.id for item in reports.items)
         return claimed
 
     def _follow_up(self, told: Sequence[Outcome]) -> None:
@@ -291,22 +289,6 @@ class StoreThread(threading.Thread):
                 is_given_back = True
         if is_given_back:
             self._parts.bell.ring()
-
-    def _changed(self, lost: list[Item]) -> dict[ItemId, Settled]:
-        """What became of claims that the store did not find.
-
-        Those of an earlier exchange whose answer was lost with the connection were carried out by it, unless their
-        leases have run out since; those of a transaction whose answer was lost were acked by it.
-        """
-        changed = {item.id: Settled.LOST for item in lost}
-        is_leased = time.monotonic() < self._renewed_at + self._config.lease_seconds
-        for item in lost:
-            if item.id in self._doubted:
-                changed[item.id] = Settled.HANDLED
-            elif item.id in self._unsure and is_leased:
-                del changed[item.id]
-        self._tell_lost([item for item in lost if changed.get(item.id) is Settled.LOST])
-        return changed
 
     def _take(self, claimed: list[Item]) -> None:
         if not claimed:
@@ -350,36 +332,20 @@ class StoreThread(threading.Thread):
         lost = [
             item
             for item in (self._store.renew(held) if held else ())
-            if item.id not in self._unsure and not handlers[item.queue].options.transactional
+            if not self._doubts.is_unanswered(item) and not handlers[item.queue].options.transactional
         ]
-        self._renewed_at = now
+        self._doubts.renewed(now)
         self._tell_lost(lost)
         self.revoked.update((item.id, item.token) for item in lost)
 
     def _tell_lost(self, lost: list[Item]) -> None:
         for item in lost:
-            if item.id not in self._unsure and (item.id, item.token) not in self.revoked:
+            if not self._doubts.is_unanswered(item) and (item.id, item.token) not in self.revoked:
                 self._parts.emit(
                     ItemLeaseLost(worker=self._parts.worker, item=item.id, queue=item.queue, site=item.site)
                 )
 
-    # ---- requests, sleep, outage
-
-    def _serve_requests(self) -> None:
-        while self._requests:
-            call, future = self._requests.popleft()
-            try:
-                future.set_result(call())
-            except StoreUnavailable as error:
-                future.set_exception(error)
-                raise
-            except Exception as error:  # it belongs to whoever asked
-                future.set_exception(error)
-
-    def _fail_requests(self, error: Exception) -> None:
-        with contextlib.suppress(IndexError):  # the main thread may be emptying it too
-            while True:
-                self._requests.popleft()[1].set_exception(error)
+    # ---- sleep, outage
 
     def _sleep(self, lanes: list[Lane], now: float) -> None:
         until = min(self._care.next_at, self._renew_at)
@@ -465,5 +431,5 @@ class StoreThread(threading.Thread):
         """Sleep for the whole time: nudges do not shorten a back-off."""
         until = time.monotonic() + seconds
         while not self._has_given_up() and (left := until - time.monotonic()) > 0:
-            self._fail_requests(error)
+            self._requests.fail(error)
             self._wait(left, hear_bell=False)

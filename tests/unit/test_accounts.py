@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from snqd.items import CANARY, Item, ItemId, QueueName, SiteName
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, Released, Retried
+from snqd.telemetry import ledger_layout as layout
 from snqd.telemetry.histogram import bucket_of, total
 from snqd.telemetry.ledger import CanaryReturn, FlowCounts, Ledger
 from snqd.worker.accounts import Accounts, Reports, Settled
@@ -233,6 +234,25 @@ def test_handlings_are_known_by_queue(desk: Desk) -> None:
     desk.exchange([done(item) for item in items[:3]] + [(items[3], Released(items[3]), 0, 0)])
 
     assert desk.accounts.ran == {"mail": 2, "push": 1}
+
+
+@given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 10))
+@settings(deadline=None)
+def test_sums_are_right_although_the_ledger_is_full(sites: list[int], at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "ROWS", 4)
+        patch.setattr(layout, "CHUNKS", 22)  # row 0 has 20 of them
+        desk = Desk()
+        items = [make(number, site=str(site)) for number, site in enumerate(sites)]
+        for at in range(0, len(items), at_once):
+            batch = items[at : at + at_once]
+            desk.accounts.claimed(batch)
+            desk.exchange([done(item, item.id * MILLISECOND) for item in batch])
+
+        rows = desk.rows().values()
+        assert sum(row.claimed for row in rows) == sum(row.handled for row in rows) == len(sites)
+        assert sum(total(row.run) for row in rows) == sum(total(row.wait) for row in rows) == len(sites)
+        desk.close()
 
 
 @given(
