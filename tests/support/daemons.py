@@ -272,7 +272,8 @@ class Daemon:
         found: list[Worker] = []
 
         def look() -> bool:
-            locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+            lines = Path("/proc/locks").read_text().splitlines()
+            locks = [line.split() for line in lines if "->" not in line]  # that is who waits for a lock
             holders = {int(words[4]) for words in locks if int(words[5].split(":")[2]) in _deleted_files(self.pid)}
             found[:] = [worker for worker in self.workers() if worker.pid in holders]
             return len(found) == 1
