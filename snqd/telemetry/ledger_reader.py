@@ -82,7 +82,7 @@ class LedgerReader:
         words, size = self._words, layout.RING
         before, head = self._ring_at, words[Head.RING]
         self._ring_at = head
-        if before < 0 or head - before > size:
+        if before < 0:
             return None
         begin, end = before % size, head % size
         if head == before:
@@ -93,7 +93,7 @@ class LedgerReader:
             told = words[layout.RING_AT + begin : layout.RING_AT + size].tolist()
             told += words[layout.RING_AT : layout.RING_AT + end].tolist()
         if words[Head.RING] - before > size:
-            return None  # the writer has lapped us meanwhile
+            return None  # the writer has lapped us, perhaps just now
         return set(told)
 
     def _all_rows(self) -> Iterator[int]:

@@ -67,7 +67,7 @@ class PipeSink:
             if not self._may_pass(type(event)):
                 self._on_drop()
                 return
-            self._end.send(self._packet(event), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            self._end.send(self._packet(event), socket.MSG_NOSIGNAL)
         except Exception:  # no room, no hub, or an event that cannot be told: none of it is the work's problem
             self._on_drop()
 
