@@ -148,18 +148,27 @@ class SlotView:
     def exit_reason(self, value: str) -> None:
         self._write(_REASON_AT, _REASON, value)
 
-    def begin(self, entry: int, item: int, queue: str, site: str, deadline_ns: int = 0, attempt: int = 0) -> int:
-        """Note that `item` is about to run in `entry` (0 ≤ entry < ENTRIES); now, in ns of CLOCK_MONOTONIC."""
+    def begin(
+        self,
+        entry: int,
+        item: int,
+        queue: str,
+        site: str,
+        deadline_ns: int = 0,
+        attempt: int = 0,
+        started_ns: int | None = None,
+    ) -> None:
+        """Note that `item` is about to run in `entry` (0 ≤ entry < ENTRIES). `started_ns`: None = now."""
         at = self._at + _ENTRIES_AT + entry * _ENTRY.size
         if self._named[entry] != (queue, site):
             names = struct.pack(f"={_NAME}s{_NAME}s", _clip(queue, _NAME), _clip(site, _NAME))
             self._memory[at + 32 : at + 32 + len(names)] = names
             self._named[entry] = (queue, site)
-        now = time.monotonic_ns()
-        _ENTRY_IDS.pack_into(self._memory, at, item, now, deadline_ns, attempt)
+        if started_ns is None:
+            started_ns = time.monotonic_ns()
+        _ENTRY_IDS.pack_into(self._memory, at, item, started_ns, deadline_ns, attempt)
         if entry >= self._words[_RUNNING]:
             self._words[_RUNNING] = entry + 1
-        return now
 
     def end(self, entry: int) -> None:
         """Note that nothing runs in `entry` any more."""

@@ -51,7 +51,9 @@ class Execution:
             return time.monotonic_ns()
         payload, context = prepared
         limit = handler.options.time_limit_seconds
-        started = self._view.begin(_INLINE_ENTRY, item.id, item.queue, item.site, deadline_ns(limit), item.attempts + 1)
+        started = time.monotonic_ns()
+        deadline = started + int(limit * 1e9) if limit else 0
+        self._view.begin(_INLINE_ENTRY, item.id, item.queue, item.site, deadline, item.attempts + 1, started)
         error: BaseException | None = None
         try:
             if handler.options.transactional:
