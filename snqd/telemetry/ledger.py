@@ -25,6 +25,8 @@ and the histograms of run and wait times have one entry for each handling that e
 
     handled + retried + discarded + failed - (crashes and time limits that ended the process)
 
+(Fewer by the acks in handlers' own transactions that their worker's death came upon: their times died with it.)
+
 Items of canaries are in none of these numbers, only in the table of canaries.
 
 **Deaths.** Before an exchange with the store its counts are written to a redo log, and after it they are posted. Who
