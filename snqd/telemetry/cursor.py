@@ -1,0 +1,268 @@
+"""`Cursor`: what one receiver is told next. The pace at which an outbox is emptied, without any waiting in it.
+
+Four things share the way, in this order:
+
+- **events**, at once and then again and again over two seconds, so that a fifth of all datagrams may be lost;
+- **what has changed**, once a frame, and once more a little later when it has not changed again meanwhile;
+- **the rotation**: every fact, changed or not, at least once a second, so that whoever lost a datagram, or came
+  late, is right again soon. The rotation fills the rest of each datagram that goes out anyway;
+- **the latest events**, slowly, for those who came late.
+
+A receiver that joins is told everything first. Whatever there is to tell, it goes in slices of `SLICE_DATAGRAMS` with a
+pause between them: 92 full datagrams fit into a socket's buffer of usual size, and a receiver may need 20 ms to come.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from snqd.telemetry.allowance import Allowance
+from snqd.telemetry.facts import EventFact
+from snqd.telemetry.wire import FACT_LIMIT
+
+if TYPE_CHECKING:
+    from snqd.telemetry.outbox import Entry, Outbox
+
+SLICE_DATAGRAMS: Final = 20
+SLICE_BYTES: Final = SLICE_DATAGRAMS * FACT_LIMIT
+PAUSE_SECONDS: Final = 0.005
+"""Between two slices for one receiver."""
+
+SHORTEST_ROTATION_SECONDS: Final = 0.5
+LONGEST_ROTATION_SECONDS: Final = 0.95
+_UNHURRIED_DATAGRAMS_PER_SECOND: Final = 8
+"""A state that needs no more than this is told in the shortest rotation."""
+
+ECHO_SECONDS: Final = 0.25
+_ECHOED_FACTS: Final = 1000
+"""More changes in one frame are not repeated: their echo would be a burst, and the rotation comes soon."""
+
+EVENT_SENDS: Final = 8
+FREQUENT_EVENT_SENDS: Final = 2
+JOINING_EVENT_SENDS: Final = 3
+REPEAT_SECONDS: Final = 0.25
+FREQUENT_EVENTS: Final = frozenset({"ItemFailed", "ItemRetried", "ItemDiscarded", "ItemsReleased", "WorkerUsage"})
+"""There may be one for each item: they are told twice, and the counters tell the truth about their number."""
+TOLD_EVENTS: Final = 50
+"""The latest, for those who join."""
+_STORY_SECONDS: Final = 10.0
+"""A full turn of those."""
+_TOGETHER_SECONDS: Final = 0.02
+"""What is due so soon goes along with what is sent now."""
+
+
+class Cursor:
+    """The state of one receiver. Times are seconds of one clock that does not go back."""
+
+    def __init__(self, outbox: Outbox, frames_per_second: float) -> None:
+        self.frames_per_second = frames_per_second
+        self.events_skipped = 0
+        """Events that were not told, because too many came at once. Their numbers are missing at the receiver."""
+        self._outbox = outbox
+        self._seen = 0  # changes up to this number were told, or are pending
+        self._seen_before = 0  # the same at the frame before
+        self._frame_at = -inf
+        self._is_joining = True
+        self._pending: deque[Entry] = deque()
+        self._echoes: deque[tuple[float, list[tuple[Entry, int]]]] = deque()
+        self._repeats: list[tuple[float, int, int, Entry]] = []  # a heap: due, serial, sends left, event
+        self._serial = count()
+        self._events_seen = outbox.event_count
+        self._of_items = Allowance(per_second=50, burst=100)
+        self._of_others = Allowance(per_second=100, burst=200)
+        self._rotation: list[Entry] = []
+        self._place = 0
+        self._credit = 0.0  # bytes that the rotation may send
+        self._credited_at: float | None = None
+        self._story_at = -inf
+        self._story_place = 0
+        self._not_before = -inf
+
+    @property
+    def due(self) -> float:
+        """When `take` has something to give; it may be called earlier."""
+        return max(self._not_before, self._wanted())
+
+    def take(self, now: float) -> list[bytes]:
+        """The next slice: encoded facts, no more than `SLICE_BYTES` of them and a datagram."""
+        taken = _Slice()
+        self._take_events(now, taken)
+        self._begin_frame(now)
+        self._take_echoes(now)
+        self._earn(now)
+        self._take_pending(taken)
+        self._take_rotation(taken)
+        self._take_story(now, taken)
+        if taken.size > SLICE_BYTES // 4:
+            self._not_before = now + PAUSE_SECONDS
+        return taken.facts
+
+    @property
+    def _frame_seconds(self) -> float:
+        return 1 / self.frames_per_second
+
+    @property
+    def _rotation_seconds(self) -> float:
+        """Shorter for a small state. A receiver that wants less than a frame a second gets the rotation as slowly."""
+        needed = self._outbox.size / FACT_LIMIT / _UNHURRIED_DATAGRAMS_PER_SECOND
+        return min(max(SHORTEST_ROTATION_SECONDS, needed), LONGEST_ROTATION_SECONDS) * max(1.0, self._frame_seconds)
+
+    def _wanted(self) -> float:
+        if self._pending or self._outbox.event_count > self._events_seen:
+            return -inf
+        wanted = self._repeats[0][0] if self._repeats else inf
+        if self._outbox.version > self._seen:
+            wanted = min(wanted, self._frame_at)
+        if self._echoes:
+            wanted = min(wanted, self._echoes[0][0])
+        if len(self._outbox):
+            wanted = min(wanted, self._rotation_due())
+        return wanted
+
+    def _rotation_due(self) -> float:
+        if self._credited_at is None:
+            return -inf
+        missing = min(FACT_LIMIT, self._outbox.size) - self._credit
+        return self._credited_at + max(0.0, missing) * self._rotation_seconds / max(1, self._outbox.size)
+
+    def _take_events(self, now: float, taken: _Slice) -> None:
+        for event in self._outbox.events_since(self._events_seen):
+            self._schedule(event, now)
+        self._events_seen = self._outbox.event_count
+        while self._repeats and self._repeats[0][0] <= now + _TOGETHER_SECONDS and taken.size < SLICE_BYTES // 2:
+            _due, _serial, left, event = heappop(self._repeats)
+            taken.add(event.encoded)
+            if left > 1:
+                heappush(self._repeats, (now + REPEAT_SECONDS, next(self._serial), left - 1, event))
+
+    def _schedule(self, event: Entry, now: float) -> None:
+        assert isinstance(event.fact, EventFact)
+        allowance = self._of_items if event.fact.name.startswith("Item") else self._of_others
+        if not allowance.take(now):
+            self.events_skipped += 1
+            return
+        sends = FREQUENT_EVENT_SENDS if event.fact.name in FREQUENT_EVENTS else EVENT_SENDS
+        heappush(self._repeats, (now, next(self._serial), sends, event))
+
+    def _begin_frame(self, now: float) -> None:
+        if self._pending or now < self._frame_at:
+            return
+        if self._frame_at == -inf:
+            self._join(now)
+            return
+        changed = self._outbox.changed_since(self._seen)
+        self._pending.extend(changed)
+        self._seen_before, self._seen = self._seen, self._outbox.version
+        if 0 < len(changed) <= _ECHOED_FACTS:
+            begun = max(self._frame_at, now - self._frame_seconds)
+            self._echoes.append((begun + ECHO_SECONDS, [(entry, entry.version) for entry in changed]))
+        following = self._frame_at + self._frame_seconds
+        self._frame_at = following if following > now else now + self._frame_seconds
+
+    def _join(self, now: float) -> None:
+        self._pending.extend(self._outbox.everything())
+        self._seen_before = self._seen = self._outbox.version
+        self._frame_at = now + self._frame_seconds
+        for event in self._outbox.events_since(self._outbox.event_count - TOLD_EVENTS):
+            heappush(self._repeats, (now + REPEAT_SECONDS, next(self._serial), JOINING_EVENT_SENDS, event))
+
+    def _take_echoes(self, now: float) -> None:
+        while self._echoes and self._echoes[0][0] <= now + _TOGETHER_SECONDS:
+            _due, told = self._echoes.popleft()
+            self._pending.extend(entry for entry, version in told if entry.version == version)
+
+    def _earn(self, now: float) -> None:
+        """Let the rotation have its share of the time since the last slice. It can save up no more than one turn."""
+        since = now - self._credited_at if self._credited_at is not None else 0.0
+        self._credited_at = now
+        size = self._outbox.size
+        self._credit = min(size, self._credit + max(0.0, since) * size / self._rotation_seconds)
+
+    def _take_pending(self, taken: _Slice) -> None:
+        """A quarter of a slice is kept for the rotation, so that it goes on whatever changes."""
+        most = SLICE_BYTES - min(SLICE_BYTES // 4, max(0, int(self._credit)))
+        while self._pending and taken.size < most:
+            entry = self._pending.popleft()
+            if not entry.is_gone:
+                taken.add(self._outbox.weigh(entry))
+        if self._is_joining and not self._pending:
+            self._is_joining = False
+            self._credit = 0.0
+
+    def _take_rotation(self, taken: _Slice) -> None:
+        if self._is_joining:
+            return  # what a rotation would tell is on its way
+        filler = taken.free if self._credit > -FACT_LIMIT else 0
+        room = min(filler + self._rotation_bytes(), SLICE_BYTES - taken.size)
+        for _ in range(len(self._outbox)):
+            entry = self._next_in_rotation()
+            if entry is None:
+                return
+            encoded = self._outbox.weigh(entry)
+            if not self._is_told_anyway(entry):
+                if len(encoded) > room:
+                    return
+                taken.add(encoded)
+                room -= len(encoded)
+            self._place += 1
+            self._credit -= len(encoded)
+            if room <= 0:
+                return
+
+    def _rotation_bytes(self) -> int:
+        """What the rotation has earned, in whole datagrams; a state that needs less than one is told at once."""
+        size = self._outbox.size
+        if size < FACT_LIMIT:
+            return FACT_LIMIT if self._credit >= size else 0
+        return max(0, int(self._credit // FACT_LIMIT)) * FACT_LIMIT
+
+    def _next_in_rotation(self) -> Entry | None:
+        while True:
+            if self._place >= len(self._rotation):
+                self._rotation, self._place = self._outbox.everything(), 0
+                if not self._rotation:
+                    return None
+            entry = self._rotation[self._place]
+            if not entry.is_gone:
+                return entry
+            self._place += 1
+
+    def _is_told_anyway(self, entry: Entry) -> bool:
+        """Whether the fact was told as a change in this frame, or will be in the next, and frames are fast enough."""
+        return entry.version > self._seen_before and self._frame_seconds <= ECHO_SECONDS
+
+    def _take_story(self, now: float, taken: _Slice) -> None:
+        """One of the latest events, when there is room in a datagram that goes anyway."""
+        if not taken.facts or now < self._story_at:
+            return
+        story = self._outbox.events_since(self._outbox.event_count - TOLD_EVENTS)
+        if not story:
+            return
+        self._story_place = (self._story_place + 1) % len(story)
+        encoded = story[self._story_place].encoded
+        if len(encoded) <= taken.free:
+            taken.add(encoded)
+        self._story_at = now + _STORY_SECONDS / len(story)
+
+
+class _Slice:
+    """What one `take` gives."""
+
+    __slots__ = ("facts", "size")
+
+    def __init__(self) -> None:
+        self.facts: list[bytes] = []
+        self.size = 0
+
+    @property
+    def free(self) -> int:
+        """Bytes that are left in the last datagram, as far as one can know before they are filled."""
+        return -self.size % FACT_LIMIT
+
+    def add(self, encoded: bytes) -> None:
+        self.facts.append(encoded)
+        self.size += len(encoded)
