@@ -51,6 +51,8 @@ TOLD_EVENTS: Final = 50
 """The latest, for those who join."""
 _STORY_SECONDS: Final = 10.0
 """A full turn of those."""
+_EVENT_GAP_SECONDS: Final = 0.05
+"""One event goes at once; those that come in the wake of another go together."""
 _TOGETHER_SECONDS: Final = 0.02
 """What is due so soon goes along with what is sent now."""
 
@@ -72,6 +74,7 @@ class Cursor:
         self._repeats: list[tuple[float, int, int, Entry]] = []  # a heap: due, serial, sends left, event
         self._serial = count()
         self._events_seen = outbox.event_count
+        self._events_at = -inf
         self._of_items = Allowance(per_second=50, burst=100)
         self._of_others = Allowance(per_second=100, burst=200)
         self._rotation: list[Entry] = []
@@ -112,9 +115,9 @@ class Cursor:
         return min(max(SHORTEST_ROTATION_SECONDS, needed), LONGEST_ROTATION_SECONDS) * max(1.0, self._frame_seconds)
 
     def _wanted(self) -> float:
-        if self._pending or self._outbox.event_count > self._events_seen:
+        if self._pending:
             return -inf
-        wanted = self._repeats[0][0] if self._repeats else inf
+        wanted = self._events_due()
         if self._outbox.version > self._seen:
             wanted = min(wanted, self._frame_at)
         if self._echoes:
@@ -123,6 +126,12 @@ class Cursor:
             wanted = min(wanted, self._rotation_due())
         return wanted
 
+    def _events_due(self) -> float:
+        due = self._repeats[0][0] if self._repeats else inf
+        if self._outbox.event_count > self._events_seen:
+            due = -inf
+        return max(due, self._events_at + _EVENT_GAP_SECONDS)
+
     def _rotation_due(self) -> float:
         if self._credited_at is None:
             return -inf
@@ -130,14 +139,17 @@ class Cursor:
         return self._credited_at + max(0.0, missing) * self._rotation_seconds / max(1, self._outbox.size)
 
     def _take_events(self, now: float, taken: _Slice) -> None:
+        if now < self._events_at + _EVENT_GAP_SECONDS:
+            return
         for event in self._outbox.events_since(self._events_seen):
             self._schedule(event, now)
         self._events_seen = self._outbox.event_count
         while self._repeats and self._repeats[0][0] <= now + _TOGETHER_SECONDS and taken.size < SLICE_BYTES // 2:
-            _due, _serial, left, event = heappop(self._repeats)
+            due, _serial, left, event = heappop(self._repeats)
             taken.add(event.encoded)
             if left > 1:
-                heappush(self._repeats, (now + REPEAT_SECONDS, next(self._serial), left - 1, event))
+                heappush(self._repeats, (max(due, now) + REPEAT_SECONDS, next(self._serial), left - 1, event))
+            self._events_at = now
 
     def _schedule(self, event: Entry, now: float) -> None:
         assert isinstance(event.fact, EventFact)
@@ -189,6 +201,7 @@ class Cursor:
             entry = self._pending.popleft()
             if not entry.is_gone:
                 taken.add(self._outbox.weigh(entry))
+                taken.entries.add(entry)
         if self._is_joining and not self._pending:
             self._is_joining = False
             self._credit = 0.0
@@ -203,7 +216,7 @@ class Cursor:
             if entry is None:
                 return
             encoded = self._outbox.weigh(entry)
-            if not self._is_told_anyway(entry):
+            if entry not in taken.entries and not self._is_told_anyway(entry):
                 if len(encoded) > room:
                     return
                 taken.add(encoded)
@@ -252,10 +265,11 @@ class Cursor:
 class _Slice:
     """What one `take` gives."""
 
-    __slots__ = ("facts", "size")
+    __slots__ = ("entries", "facts", "size")
 
     def __init__(self) -> None:
         self.facts: list[bytes] = []
+        self.entries: set[Entry] = set()
         self.size = 0
 
     @property

@@ -175,7 +175,7 @@ class Feed:
                 self._bad[link.address] += 1  # of another subscription, or of our last one
             else:
                 link.subscription.heard(now)
-                self._fold(datagram, data, link.address, link.source, at)
+                self._fold(datagram, data, link.address, link.source, now, at)
         return max(1, taken)
 
     def _listen(self, ear: _Ear, now: float, at: float) -> int:
@@ -194,14 +194,14 @@ class Feed:
                 ear.refused(name, "another's subscription", now)
             else:
                 ear.heard(name, now)
-                self._fold(datagram, data, "", name, at)
+                self._fold(datagram, data, "", name, now, at)
         return _AT_ONCE
 
-    def _fold(self, datagram: Datagram, data: bytes, address: str, source: str, at: float) -> None:
+    def _fold(self, datagram: Datagram, data: bytes, address: str, source: str, now: float, at: float) -> None:
         self._folded[address] += 1
         if self._on_datagram is not None:
             self._on_datagram(at, data)
-        self._fleet.apply(datagram, source=source, now=at)
+        self._fleet.apply(datagram, source=source, now=now)
 
     def _source_of(self, link: Link, now: float) -> Source:
         subscription = link.subscription
@@ -251,7 +251,7 @@ class _Ear:
 
     def sources(self, now: float) -> list[Source]:
         if not self.senders:
-            words = f"listening, nothing has come for {now - self.since:.0f} s"
+            words = f"listening, nothing has come for {int(now - self.since)} s"
             return [Source(self.address, words, False, self.since, -inf, 0, 0)]
         return [self._source_of(name, sender, now) for name, sender in self.senders.items()]
 
@@ -295,4 +295,4 @@ def _push_words(sender: _Sender, now: float) -> str:
         return "a key is needed: what comes has one, and none was given here"
     if sender.last_heard == -inf:
         return f"sends what cannot be used: {sender.reason}"
-    return f"silent for {now - sender.last_heard:.0f} s"
+    return f"silent for {int(now - sender.last_heard)} s"

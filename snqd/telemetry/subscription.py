@@ -163,7 +163,7 @@ class Subscription:
     def words(self, now: float) -> str:
         """The state, for a person."""
         if self.state == State.SILENT:
-            return f"silent for {now - self.last_heard:.0f} s, asking again"
+            return f"silent for {int(now - self.last_heard)} s, asking again"
         if self.state == State.REFUSED:
             return self.refusal
         if self.state == State.UNREACHABLE:
