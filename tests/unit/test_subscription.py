@@ -178,7 +178,7 @@ def test_silence_is_noticed_after_two_seconds_and_said() -> None:
 
     here.run(2.6)
     assert here.monitor.state == State.SILENT
-    here.run(10.0)
+    here.run(9.9)
     assert here.monitor.words(here.now) == "silent for 12 s, asking again"
 
     here.hub = hub
