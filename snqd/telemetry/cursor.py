@@ -67,7 +67,7 @@ class Cursor:
         self._outbox = outbox
         self._seen = 0  # changes up to this number were told, or are pending
         self._seen_before = 0  # the same at the frame before
-        self._frame_at = -inf
+        self._frame_begun = -inf
         self._is_joining = True
         self._pending: deque[Entry] = deque()
         self._echoes: deque[tuple[float, list[tuple[Entry, int]]]] = deque()
@@ -107,6 +107,11 @@ class Cursor:
     @property
     def _frame_seconds(self) -> float:
         return 1 / self.frames_per_second
+
+    @property
+    def _frame_at(self) -> float:
+        """When the next one begins. Not kept: the receiver may change its pace at any time."""
+        return self._frame_begun + self._frame_seconds
 
     @property
     def _rotation_seconds(self) -> float:
@@ -163,22 +168,21 @@ class Cursor:
     def _begin_frame(self, now: float) -> None:
         if self._pending or now < self._frame_at:
             return
-        if self._frame_at == -inf:
+        if self._frame_begun == -inf:
             self._join(now)
             return
+        self._frame_begun = max(self._frame_at, now - self._frame_seconds)
         changed = self._outbox.changed_since(self._seen)
         self._pending.extend(changed)
         self._seen_before, self._seen = self._seen, self._outbox.version
         if 0 < len(changed) <= _ECHOED_FACTS:
-            begun = max(self._frame_at, now - self._frame_seconds)
-            self._echoes.append((begun + ECHO_SECONDS, [(entry, entry.version) for entry in changed]))
-        following = self._frame_at + self._frame_seconds
-        self._frame_at = following if following > now else now + self._frame_seconds
+            told = [(entry, entry.version) for entry in changed]
+            self._echoes.append((self._frame_begun + ECHO_SECONDS, told))
 
     def _join(self, now: float) -> None:
         self._pending.extend(self._outbox.everything())
         self._seen_before = self._seen = self._outbox.version
-        self._frame_at = now + self._frame_seconds
+        self._frame_begun = now
         for event in self._outbox.events_since(self._outbox.event_count - TOLD_EVENTS):
             heappush(self._repeats, (now + REPEAT_SECONDS, next(self._serial), JOINING_EVENT_SENDS, event))
 
@@ -209,8 +213,7 @@ class Cursor:
     def _take_rotation(self, taken: _Slice) -> None:
         if self._is_joining:
             return  # what a rotation would tell is on its way
-        filler = taken.free if self._credit > -FACT_LIMIT else 0
-        room = min(filler + self._rotation_bytes(), SLICE_BYTES - taken.size)
+        room = min(taken.free + self._rotation_bytes(), SLICE_BYTES - taken.size)
         for _ in range(len(self._outbox)):
             entry = self._next_in_rotation()
             if entry is None:
@@ -222,7 +225,8 @@ class Cursor:
                 taken.add(encoded)
                 room -= len(encoded)
             self._place += 1
-            self._credit -= len(encoded)
+            # What fills a datagram is a gift: if it had to be earned first, the turn after it would come too late.
+            self._credit = max(0.0, self._credit - len(encoded))
             if room <= 0:
                 return
 

@@ -5,8 +5,8 @@
         …
         network.be_calm()
 
-It works both ways, in a thread of its own; each client has a socket of its own towards the target, so the target sees as
-many addresses as there are clients. Spoiled datagrams are only harmless where a key lets the receiver see it: a real
+It works both ways, in a thread of its own; each client has a socket of its own towards the target, so the target sees
+as many addresses as there are clients. Spoiled datagrams are only harmless where a key lets the receiver see it: a real
 network has the checksum of UDP, which is right again behind this proxy.
 """
 
@@ -23,7 +23,7 @@ from collections import Counter
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from snqd.telemetry import addresses
 
@@ -124,7 +124,7 @@ class LossyProxy:
         os.close(self._stop)
         os.close(self._stopper)
 
-    def __enter__(self) -> LossyProxy:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from snqd.hub.relay import Relay
-from snqd.telemetry.fleet import Fleet
 from snqd.telemetry.subscription import Subscription
 from snqd.telemetry.wire import Datagram, unpack
 from tests.support.telemetry import HEADER
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from snqd.telemetry.daemon_view import DaemonView
     from snqd.telemetry.facts import AnyFact
+    from snqd.telemetry.fleet import Fleet
 
 
 class Turning(Protocol):

@@ -13,6 +13,7 @@ from snqd.telemetry import messages
 from snqd.telemetry.messages import Code
 from snqd.telemetry.subscribers import Subscribers
 from snqd.telemetry.subscription import State, Subscription
+from snqd.telemetry.wire import seal
 from tests.support.telemetry import KEY
 
 ADDRESS = ("192.0.2.7", 40001)
@@ -316,7 +317,7 @@ def test_hostile_bytes_do_nothing_to_a_monitor(body: bytes, key: bytes | None) -
     here = world(key, key)
     here.run(0.5)
 
-    for data in (body, *(messages.seal(kind, body, None) for kind in range(14, 34))):
+    for data in (body, *(seal(kind, body, None) for kind in range(14, 34))):
         here.monitor.handle(data, here.now)
     here.run(0.5)
 
