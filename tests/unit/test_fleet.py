@@ -177,6 +177,17 @@ def test_facts_that_are_not_told_again_expire_by_the_clock_of_the_daemon() -> No
     assert fleet.facts == 1
 
 
+def test_what_expired_does_not_count_for_completeness() -> None:
+    other = changed(FLOW, site="b.example")
+    daemon = changed(DAEMON, flows=2)
+    fleet, view = folded(datagram(daemon, FLOW, other))
+    assert view.is_complete
+
+    tick(fleet, daemon, FLOW, begin=2, seconds=20)
+
+    assert not view.is_complete
+
+
 def test_a_late_datagram_does_not_bring_back_what_expired() -> None:
     fleet, view = folded(datagram(FLOW))
     tick(fleet, WORKER, begin=3, seconds=20)
