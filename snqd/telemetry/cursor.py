@@ -9,7 +9,8 @@ Four things share the way, in this order:
 - **the latest events**, slowly, for those who came late.
 
 A receiver that joins is told everything first. Whatever there is to tell, it goes in slices of `SLICE_DATAGRAMS` with a
-pause between them: 92 full datagrams fit into a socket's buffer of usual size, and a receiver may need 20 ms to come.
+pause between them, and what is not urgent is spread over the time that it has: 92 full datagrams fit into a socket's
+buffer of usual size, and a receiver may need 20 ms to come.
 """
 
 from __future__ import annotations
@@ -27,10 +28,18 @@ from snqd.telemetry.wire import FACT_LIMIT
 if TYPE_CHECKING:
     from snqd.telemetry.outbox import Entry, Outbox
 
-SLICE_DATAGRAMS: Final = 20
+SLICE_DATAGRAMS: Final = 32
 SLICE_BYTES: Final = SLICE_DATAGRAMS * FACT_LIMIT
-PAUSE_SECONDS: Final = 0.005
+PAUSE_SECONDS: Final = 0.01
 """Between two slices for one receiver."""
+_CATCH_UP: Final = 1.4
+"""A slice that comes late may be so much larger."""
+_SPREAD: Final = 0.5
+"""Over this share of a frame its changes are spread, if they are many."""
+_SMALL_BYTES: Final = 2 * FACT_LIMIT
+"""This much is not worth spreading."""
+_ROTATION_STEP_SECONDS: Final = 0.04
+"""How often the rotation goes on, when nothing else is sent and a slice holds so much."""
 
 SHORTEST_ROTATION_SECONDS: Final = 0.5
 LONGEST_ROTATION_SECONDS: Final = 0.95
@@ -70,6 +79,7 @@ class Cursor:
         self._frame_begun = -inf
         self._is_joining = True
         self._pending: deque[Entry] = deque()
+        self._pending_rate = inf  # bytes a second
         self._echoes: deque[tuple[float, list[tuple[Entry, int]]]] = deque()
         self._repeats: list[tuple[float, int, int, Entry]] = []  # a heap: due, serial, sends left, event
         self._serial = count()
@@ -83,6 +93,7 @@ class Cursor:
         self._credited_at: float | None = None
         self._story_at = -inf
         self._story_place = 0
+        self._taken_at = -inf
         self._not_before = -inf
 
     @property
@@ -91,16 +102,18 @@ class Cursor:
         return max(self._not_before, self._wanted())
 
     def take(self, now: float) -> list[bytes]:
-        """The next slice: encoded facts, no more than `SLICE_BYTES` of them and a datagram."""
-        taken = _Slice()
+        """The next slice: encoded facts, as many as fit one."""
+        since = now - self._taken_at
+        taken = _Slice(SLICE_BYTES * min(max(1.0, since / PAUSE_SECONDS), _CATCH_UP))
         self._take_events(now, taken)
         self._begin_frame(now)
         self._take_echoes(now)
         self._earn(now)
-        self._take_pending(taken)
+        self._take_pending(since, taken)
         self._take_rotation(taken)
         self._take_story(now, taken)
-        if taken.size > SLICE_BYTES // 4:
+        self._taken_at = now
+        if self._pending or taken.size > _SMALL_BYTES:
             self._not_before = now + PAUSE_SECONDS
         return taken.facts
 
@@ -140,8 +153,10 @@ class Cursor:
     def _rotation_due(self) -> float:
         if self._credited_at is None:
             return -inf
-        missing = min(FACT_LIMIT, self._outbox.size) - self._credit
-        return self._credited_at + max(0.0, missing) * self._rotation_seconds / max(1, self._outbox.size)
+        size = max(1, self._outbox.size)
+        seconds_each = self._rotation_seconds / size
+        wanted = min(size, SLICE_BYTES, max(FACT_LIMIT, int(_ROTATION_STEP_SECONDS / seconds_each)))
+        return self._credited_at + max(0.0, wanted - self._credit) * seconds_each
 
     def _take_events(self, now: float, taken: _Slice) -> None:
         if now < self._events_at + _EVENT_GAP_SECONDS:
@@ -149,7 +164,7 @@ class Cursor:
         for event in self._outbox.events_since(self._events_seen):
             self._schedule(event, now)
         self._events_seen = self._outbox.event_count
-        while self._repeats and self._repeats[0][0] <= now + _TOGETHER_SECONDS and taken.size < SLICE_BYTES // 2:
+        while self._repeats and self._repeats[0][0] <= now + _TOGETHER_SECONDS and taken.size < taken.room // 2:
             due, _serial, left, event = heappop(self._repeats)
             taken.add(event.encoded)
             if left > 1:
@@ -174,6 +189,7 @@ class Cursor:
         self._frame_begun = max(self._frame_at, now - self._frame_seconds)
         changed = self._outbox.changed_since(self._seen)
         self._pending.extend(changed)
+        self._pending_rate = sum(entry.size for entry in changed) / (_SPREAD * min(1.0, self._frame_seconds))
         self._seen_before, self._seen = self._seen, self._outbox.version
         if 0 < len(changed) <= _ECHOED_FACTS:
             told = [(entry, entry.version) for entry in changed]
@@ -198,9 +214,11 @@ class Cursor:
         size = self._outbox.size
         self._credit = min(size, self._credit + max(0.0, since) * size / self._rotation_seconds)
 
-    def _take_pending(self, taken: _Slice) -> None:
+    def _take_pending(self, since: float, taken: _Slice) -> None:
         """A quarter of a slice is kept for the rotation, so that it goes on whatever changes."""
-        most = SLICE_BYTES - min(SLICE_BYTES // 4, max(0, int(self._credit)))
+        most = taken.room - min(taken.room // 4, int(self._credit))
+        if self._pending_rate < inf:
+            most = min(most, taken.size + max(_SMALL_BYTES, int(self._pending_rate * since)))
         while self._pending and taken.size < most:
             entry = self._pending.popleft()
             if not entry.is_gone:
@@ -213,7 +231,7 @@ class Cursor:
     def _take_rotation(self, taken: _Slice) -> None:
         if self._is_joining:
             return  # what a rotation would tell is on its way
-        room = min(taken.free + self._rotation_bytes(), SLICE_BYTES - taken.size)
+        room = min(taken.free + self._rotation_bytes(), taken.room - taken.size)
         for _ in range(len(self._outbox)):
             entry = self._next_in_rotation()
             if entry is None:
@@ -269,9 +287,10 @@ class Cursor:
 class _Slice:
     """What one `take` gives."""
 
-    __slots__ = ("entries", "facts", "size")
+    __slots__ = ("entries", "facts", "room", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, room: float) -> None:
+        self.room = int(room)
         self.facts: list[bytes] = []
         self.entries: set[Entry] = set()
         self.size = 0

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 from snqd.errors import SnqdError
 from snqd.telemetry import addresses
 from snqd.telemetry.link import BUFFER_BYTES, LONGEST_READ, Link
-from snqd.telemetry.subscription import SILENCE_SECONDS, State
+from snqd.telemetry.subscription import SILENCE_SECONDS, State, Subscription
 from snqd.telemetry.wire import STATE, VERSION, Datagram, Refused, unpack
 
 if TYPE_CHECKING:
@@ -74,9 +74,11 @@ class Feed:
         key: bytes | None = None,
         frames_per_second: float = 1.0,
         on_datagram: Callable[[float, bytes], None] | None = None,
+        buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         """`hubs` and `listen` are `HOST:PORT`. `on_datagram` gets the epoch time and bytes of all that is folded.
 
+        `buffer_bytes` is asked of the system for each socket, which may grant less.
         Raises `ValueError` for an address that cannot be read, `SnqdError` if `listen` is not to be had.
         """
         now = time.monotonic()
@@ -89,9 +91,11 @@ class Feed:
         self._bad: Counter[str] = Counter()
         self._ear: _Ear | None = None
         try:
-            self._links = [Link(hub, key, frames_per_second, self._poll, now) for hub in hubs]
+            for hub in hubs:
+                subscription = Subscription(key, frames_per_second)
+                self._links.append(Link(hub, subscription, self._poll, now, buffer_bytes=buffer_bytes))
             if listen is not None:
-                self._ear = _Ear(listen, now)
+                self._ear = _Ear(listen, now, buffer_bytes)
                 self._poll.register(self._ear.socket, select.EPOLLIN)
         except BaseException:
             self.close()
@@ -231,10 +235,10 @@ class _Sender:
 class _Ear:
     """The socket that takes what is pushed, and who pushes."""
 
-    def __init__(self, listen: str, now: float) -> None:
+    def __init__(self, listen: str, now: float, buffer_bytes: int) -> None:
         self.since = now
         self.address = listen
-        self.socket = bound(listen)
+        self.socket = bound(listen, buffer_bytes)
         self.senders: OrderedDict[str, _Sender] = OrderedDict()  # the latest is the last
 
     def heard(self, name: str, now: float) -> None:
@@ -270,14 +274,14 @@ class _Ear:
         return found
 
 
-def bound(listen: str) -> socket.socket:
+def bound(listen: str, buffer_bytes: int = BUFFER_BYTES) -> socket.socket:
     """A socket that listens at `HOST:PORT`. Raises `ValueError` or `SnqdError`, in words."""
     host, port = addresses.parse(listen)
     opened = None
     try:
         place = addresses.places(host, port, is_passive=True)[0]
         opened = socket.socket(place.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
         opened.bind(place.address)
     except OSError as error:
         if opened is not None:

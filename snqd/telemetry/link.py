@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from snqd.telemetry import addresses
 from snqd.telemetry.addresses import Lookup
-from snqd.telemetry.subscription import State, Subscription
+from snqd.telemetry.subscription import State
 
 if TYPE_CHECKING:
     import select
     from collections.abc import Iterator
 
     from snqd.telemetry.addresses import Place
+    from snqd.telemetry.subscription import Subscription
 
 BUFFER_BYTES: Final = 4 * 1024 * 1024
 """Asked of the system for each socket; it may grant less."""
@@ -32,16 +33,23 @@ class Link:
     """One hub, named by `address`. Never raises for what the network does."""
 
     def __init__(
-        self, address: str, key: bytes | None, frames_per_second: float, poll: select.epoll, now: float
+        self,
+        address: str,
+        subscription: Subscription,
+        poll: select.epoll,
+        now: float,
+        *,
+        buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         self.address = address
-        self.subscription = Subscription(key, frames_per_second)
+        self.subscription = subscription
         self.descriptor = -1
         """Of the socket, registered in `poll`; -1 = there is none now."""
         self.source = address
         """The hub's address in numbers, as far as it is known."""
         self._host, self._port = addresses.parse(address)
         self._poll = poll
+        self._buffer_bytes = buffer_bytes
         self._socket: socket.socket | None = None
         self._places: list[Place] = []
         self._place = -1
@@ -140,7 +148,7 @@ class Link:
         opened = None
         try:
             opened = socket.socket(place.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer_bytes)
             opened.connect(place.address)
         except OSError as error:
             if opened is not None:
