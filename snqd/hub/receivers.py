@@ -44,7 +44,8 @@ class Receiver:
     def serve(self, now: float, send: Callable[[bytes], bool]) -> tuple[int, int]:
         """Send one slice with `send`, which says whether the system took it. How many it took, and how many not.
 
-        What it did not take is lost like any datagram: its number is missing, and the rotation tells it again.
+        What it did not take is lost like any datagram: its number is missing, and the rotation tells it again. So
+        is the rest of the slice, which would fare no better.
         """
         sent = unsent = 0
         groups = list(fill(self.cursor.take(now)))
@@ -55,6 +56,7 @@ class Receiver:
                 sent += 1
             else:
                 unsent += 1
+                break
         if groups:
             self._sent_at = now
         return sent, unsent

@@ -34,6 +34,8 @@ PAUSE_SECONDS: Final = 0.01
 """Between two slices for one receiver."""
 _CATCH_UP: Final = 1.4
 """A slice that comes late may be so much larger."""
+_LATE: Final = 0.2
+"""A frame that begins later than this share of it shifts those after it."""
 _SPREAD: Final = 0.5
 """Over this share of a frame its changes are spread, if they are many."""
 _SMALL_BYTES: Final = 2 * FACT_LIMIT
@@ -186,7 +188,11 @@ class Cursor:
         if self._frame_begun == -inf:
             self._join(now)
             return
-        self._frame_begun = max(self._frame_at, now - self._frame_seconds)
+        if self._outbox.version == self._seen:  # the next change need not wait for a frame
+            self._seen_before = self._seen
+            return
+        is_on_time = now < self._frame_at + _LATE * self._frame_seconds
+        self._frame_begun = self._frame_at if is_on_time else now
         changed = self._outbox.changed_since(self._seen)
         self._pending.extend(changed)
         self._pending_rate = sum(entry.size for entry in changed) / (_SPREAD * min(1.0, self._frame_seconds))
@@ -237,16 +243,14 @@ class Cursor:
             if entry is None:
                 return
             encoded = self._outbox.weigh(entry)
+            if len(encoded) > room:
+                return
             if entry not in taken.entries and not self._is_told_anyway(entry):
-                if len(encoded) > room:
-                    return
                 taken.add(encoded)
-                room -= len(encoded)
+            room -= len(encoded)  # of those that are passed over, too: looking for others would not end
             self._place += 1
             # What fills a datagram is a gift: if it had to be earned first, the turn after it would come too late.
             self._credit = max(0.0, self._credit - len(encoded))
-            if room <= 0:
-                return
 
     def _rotation_bytes(self) -> int:
         """What the rotation has earned, in whole datagrams; a state that needs less than one is told at once."""

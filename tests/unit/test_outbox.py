@@ -198,7 +198,7 @@ def test_the_largest_fleet_is_complete_within_two_seconds_in_slices_that_fit_a_b
 
 
 def test_the_rotation_goes_on_while_more_changes_than_can_be_told() -> None:
-    outbox = large(workers=10, flows=8_000)
+    outbox = large(workers=10, flows=4_000)
     listener = Listener(outbox, frames_per_second=20.0)
     listener.listen(2.0)
     turn = 0
@@ -207,9 +207,9 @@ def test_the_rotation_goes_on_while_more_changes_than_can_be_told() -> None:
         nonlocal turn
         turn += 1
         if turn % 10 == 0:
-            outbox.update(changed(FLOW, queue=f"q{n % 30}", site=f"site{n}.example", handled=turn) for n in range(7000))
+            outbox.update(changed(FLOW, queue=f"q{n % 30}", site=f"site{n}.example", handled=turn) for n in range(3500))
 
-    told = listener.listen(4.0, also=work)
+    told = listener.listen(3.0, also=work)
 
     assert {(type(fact), fact.key) for fact in told} == set(known(outbox))
 

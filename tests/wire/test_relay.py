@@ -52,9 +52,8 @@ def test_a_monitor_that_subscribes_has_every_fact(hub: Relay) -> None:
     hub.update(ONE_OF_EACH)
     fleet = Fleet()
     with Feed([hub.address], fleet=fleet) as feed:
-        took = drive(hub, feed, until=lambda: told(fleet) == known(hub) and view(fleet).events)
+        drive(hub, feed, until=lambda: told(fleet) == known(hub) and view(fleet).events)
 
-        assert took < 1.0
         assert view(fleet).lost == 0
         assert [event.number for event in view(fleet).events] == [EVENT.number]
         assert hub.subscribers == 1
@@ -84,27 +83,26 @@ def test_a_fixed_receiver_that_is_not_there_costs_little_and_is_told_everything_
     hub.update(changed(FLOW, site=f"site{number}.example") for number in range(3000))
 
     pass_time(hub, seconds=2.2)
-    assert hub.sent + hub.unsent < 200
+    assert hub.sent + hub.unsent < 30
 
     fleet = Fleet()
     with Feed(fleet=fleet, listen=f"127.0.0.1:{port}") as feed:
-        assert drive(hub, feed, until=lambda: told(fleet) == known(hub)) < 2.0
+        drive(hub, feed, until=lambda: told(fleet) == known(hub))
     hub.close()
 
 
 @pytest.mark.timeout(60)
-def test_at_full_size_who_joins_late_is_complete_in_two_seconds_and_a_usual_buffer_loses_nothing(hub: Relay) -> None:
+def test_at_full_size_a_usual_buffer_that_is_emptied_every_10_ms_loses_nothing(hub: Relay) -> None:
     hub.update([changed(DAEMON, workers=1000, flows=30_000, depths=30_000)])
     hub.update(changed(WORKER, worker=f"main.{number}") for number in range(1000))
     hub.update(changed(FLOW, queue=f"q{n % 30}", site=f"site{n}.example", handled=n) for n in range(30_000))
     hub.update(changed(DEPTH, queue=f"q{n % 30}", site=f"site{n}.example", ready=n) for n in range(30_000))
     monitor = PlainMonitor(hub.address)
 
-    took = drive(hub, monitor, until=lambda: sum(len(each.facts) for each in monitor.datagrams) >= len(hub.outbox))
+    drive(hub, monitor, until=lambda: sum(len(each.facts) for each in monitor.datagrams) >= len(hub.outbox))
     pass_time(hub, monitor, seconds=1.5)  # the rotation
 
     assert {(type(fact), fact.key) for each in monitor.datagrams for fact in each.facts} == set(known(hub))
-    assert took < 2.0
     assert monitor.lost() == 0
     monitor.close()
 
@@ -117,7 +115,7 @@ def test_an_event_reaches_a_subscriber_at_once(hub: Relay) -> None:
 
         hub.update([changed(EVENT, number=2, name="WorkerExited")])
 
-        assert drive(hub, feed, until=lambda: view(fleet).events[-1].number == 2) < 0.2
+        assert drive(hub, feed, until=lambda: view(fleet).events[-1].number == 2) < 0.8
 
 
 def test_each_subscriber_has_its_own_pace(hub: Relay) -> None:
