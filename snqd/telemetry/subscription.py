@@ -145,10 +145,8 @@ class Subscription:
     def heard(self, now: float) -> None:
         """Facts of this session came."""
         self.last_heard = now
-        if self.state in (State.RECEIVING, State.CLOSED):
-            return
-        self._change(State.RECEIVING, now)
-        self._next = now + _UNANSWERED_RENEWAL_SECONDS  # the grant was lost, and its cookie with it
+        if self.is_open:  # if the grant was lost, it is asked for again: `due` goes on until it comes
+            self._change(State.RECEIVING, now)
 
     def unreachable(self, now: float, why: str = "nobody listens there") -> None:
         """The network says that nothing can be sent to the hub, or that nobody listens at its address."""

@@ -116,6 +116,16 @@ def test_no_answer_is_longer_than_what_it_answers(body: bytes, key: bytes | None
     assert not hub.live
 
 
+@pytest.mark.parametrize("size", range(8, 60))
+def test_an_ask_that_is_shorter_than_its_answer_has_none(size: int) -> None:
+    hub = Subscribers(None)
+    ask = seal(messages.ASK, bytes(size), None)
+
+    answer = hub.handle(ask, HERE, 0.0)
+
+    assert (answer is None) == (len(ask) < len(messages.challenge(0, b"0" * 16, None)))
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "code"),
     [(KEY, OTHER_KEY, Code.WRONG_KEY), (KEY, None, Code.KEY_NEEDED), (None, KEY, Code.NO_KEY)],

@@ -263,7 +263,7 @@ def test_a_listener_says_of_each_sender_how_it_is() -> None:
     fleet = Fleet()
     with Feed(fleet=fleet, listen="127.0.0.1:0", key=KEY) as feed:
         assert words(feed) == ["listening, nothing has come for 0 s"]
-        senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
+        senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(5)]
         host, port = addresses.parse(feed.listens_at)
         for each in senders:
             each.connect((host, port))
@@ -271,14 +271,16 @@ def test_a_listener_says_of_each_sender_how_it_is() -> None:
         senders[1].send(pack(HEADER, [], OTHER_KEY))
         senders[2].send(b"snqd\x09\x01\x00")
         senders[3].send(b"counter=handled")
+        senders[4].send(pack(msgspec.structs.replace(HEADER, daemon="another", session=5), [], KEY))
 
-        drive(feed, until=lambda: len(feed.sources()) == 4)
+        drive(feed, until=lambda: len(feed.sources()) == 5)
 
         assert set(words(feed)) == {
             "receiving",
             "wrong key: what comes is not authentic with ours",
             "version mismatch: what comes is not version 1 of the wire",
             "sends what cannot be used: not ours",
+            "sends what cannot be used: another's subscription",
         }
         assert list(fleet.daemons) == ["main@host1"]
         for each in senders:
