@@ -51,10 +51,21 @@ class Budget:
         self.used -= count
 
 
+class _Entry(Generic[F]):
+    """A fact, how new it is, and whether it has been noted as changed. One look-up finds all three."""
+
+    __slots__ = ("fact", "is_noted", "stamp")
+
+    def __init__(self, fact: F, stamp: int) -> None:
+        self.fact = fact
+        self.stamp = stamp
+        self.is_noted = True
+
+
 class Table(Generic[K, F]):
     """Facts by key. A stamp says how new a fact is: of two facts about one thing the one of the higher stamp counts."""
 
-    __slots__ = ("_budget", "_limit", "_marks", "_notes_changes", "changed", "facts", "fresh", "key_of")
+    __slots__ = ("_budget", "_entries", "_limit", "_notes_changes", "changed", "facts", "fresh", "key_of")
 
     def __init__(self, key_of: Callable[[F], K], limit: int, budget: Budget, *, notes_changes: bool = False) -> None:
         self.key_of = key_of
@@ -62,8 +73,8 @@ class Table(Generic[K, F]):
         self.fresh = 0
         """How many of the facts have been told by the present sender."""
         self.changed: dict[K, F | None] = {}
-        """What changed since somebody cleared this, as it was then. Empty unless `notes_changes`."""
-        self._marks: dict[K, int] = {}
+        """What changed since `changes_are_settled`, as it was then. Empty unless `notes_changes`."""
+        self._entries: dict[K, _Entry[F]] = {}
         self._notes_changes = notes_changes
         self._limit = limit
         self._budget = budget
@@ -71,26 +82,37 @@ class Table(Generic[K, F]):
     def put(self, fact: F, stamp: int, base: int) -> bool:
         """Take a fact in unless a newer one is here. `base`: the first stamp of the present sender. False = full."""
         key = self.key_of(fact)
-        mark = self._marks.get(key, -1)
-        if mark < 0:
+        entry = self._entries.get(key)
+        if entry is None:
             return self._add(key, fact, stamp)
-        if stamp < mark:
+        before = entry.stamp
+        if stamp < before:
             return True
-        self._marks[key] = stamp
-        if mark < base:
+        entry.stamp = stamp
+        if before < base:
             self.fresh += 1
-        old = self.facts[key]
+        old = entry.fact
         if old != fact:
-            self.facts[key] = fact
-            if self._notes_changes and key not in self.changed:
-                self.changed[key] = old
+            entry.fact = self.facts[key] = fact
+            if not entry.is_noted:
+                entry.is_noted = True
+                self.changed.setdefault(key, old)
         return True
+
+    def changes_are_settled(self) -> None:
+        """Somebody has dealt with `changed`: begin to note anew."""
+        entries = self._entries
+        for key in self.changed:
+            entry = entries.get(key)
+            if entry is not None:
+                entry.is_noted = False
+        self.changed.clear()
 
     def drop_older(self, stamp: int, base: int) -> None:
         """Forget what was last told before `stamp`."""
-        marks = self._marks
-        for key in [key for key, mark in marks.items() if mark < stamp]:
-            self.fresh -= marks.pop(key) >= base
+        entries = self._entries
+        for key in [key for key, entry in entries.items() if entry.stamp < stamp]:
+            self.fresh -= entries.pop(key).stamp >= base
             old = self.facts.pop(key)
             if self._notes_changes:
                 self.changed.setdefault(key, old)
@@ -101,14 +123,14 @@ class Table(Generic[K, F]):
             self.changed.setdefault(key, old)
         self._budget.give_back(len(self.facts))
         self.facts.clear()
-        self._marks.clear()
+        self._entries.clear()
         self.fresh = 0
 
     def _add(self, key: K, fact: F, stamp: int) -> bool:
         if len(self.facts) >= self._limit or not self._budget.take():
             return False
         self.facts[key] = fact
-        self._marks[key] = stamp
+        self._entries[key] = _Entry(fact, stamp)
         self.fresh += 1
         if self._notes_changes:
             self.changed.setdefault(key, None)

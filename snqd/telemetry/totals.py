@@ -160,8 +160,8 @@ class Books:
             for groups, name in ((self._queues, queue), (self._sites, site)):
                 if name in groups and not groups[name].pairs:
                     del groups[name]
-        flows.changed.clear()
-        depths.changed.clear()
+        flows.changes_are_settled()
+        depths.changes_are_settled()
 
     def _of(self, pair: Pair) -> tuple[Totals, Totals, Totals]:
         queue, site = pair

@@ -135,8 +135,10 @@ def fill(encoded: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 def pack(header: Header, encoded_facts: Sequence[bytes], key: bytes | None) -> bytes:
     """One datagram of encoded facts. Raises `ValueError` if they are too many: `fill` makes groups that fit."""
+    if len(header.daemon) > _NAME_BYTES or len(header.host) > _NAME_BYTES:
+        header = _shortened(header)
     head = _encoder.encode(header)
-    if len(head) > _HEADER_BYTES:
+    if len(head) > _HEADER_BYTES:  # as many characters as may be, but more bytes
         head = _encoder.encode(_shortened(header))
     count = len(encoded_facts)
     opening = bytes((0x90 + count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")

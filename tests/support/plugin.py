@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from hypothesis import HealthCheck, settings
+
 _FIXTURE_MODULES = (
     "tests.support.stores",
     "tests.support.postgres",
@@ -17,3 +19,11 @@ _FIXTURE_MODULES = (
 )
 
 pytest_plugins = [name for name in _FIXTURE_MODULES if find_spec(name) is not None]
+
+settings.register_profile(
+    "snqd",
+    settings.default,  # in CI that is hypothesis' own profile for it
+    deadline=None,  # a busy machine is no defect
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("snqd")

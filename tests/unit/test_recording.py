@@ -65,6 +65,14 @@ def test_what_was_written_is_read_in_order(path: Path, records: list[tuple[float
     assert (recorder.written, recorder.failed) == (len(records), 0)
 
 
+def test_records_across_the_blocks_that_are_read_are_whole(path: Path) -> None:
+    records = [b"%d " % number * 200 for number in range(3000)]
+    recorded(path, *records, limit=1 << 24)
+    assert path.stat().st_size > 2 * 2**20
+
+    assert [data for _at, data in read(path)] == records
+
+
 def test_a_part_of_the_time_can_be_read(path: Path) -> None:
     recorded(path, b"0", b"1", b"2", b"3")
 
