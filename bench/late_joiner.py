@@ -232,7 +232,7 @@ def report(session: Session) -> None:
         if session.wants(name):
             session.target(f"{name}: complete", session.median(name, "complete"), "≤", 2.0, " s")
             session.target(f"{name}: lost in a usual buffer", session.median(name, "usual_lost"), "≤", 0.0, " %")
-    session.target("small, idle: datagrams", session.median("small, idle", "datagrams"), "≤", 5.0, "/s")
+    session.target("small, idle: datagrams", session.median("small, idle", "datagrams"), "≤", 8.0, "/s")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 256
 """Datagrams that are taken in one turn."""
-_DATAGRAMS_A_TURN: Final = 120
+_DATAGRAMS_A_TURN: Final = 160
 """Datagrams that are sent in one turn, over all receivers: many of them get a large state more slowly, in turn."""
 _LONGEST_READ: Final = 2048
 _IDLE_SECONDS: Final = 0.5
@@ -175,9 +175,11 @@ class Relay:
             receiver = self._receivers.get(address)
             if receiver is None or receiver.session != subscriber.nonce:
                 cursor = self.outbox.cursor(subscriber.frames_per_second)
+                cursor.buffer_bytes = subscriber.buffer_bytes
                 self._receivers[address] = Receiver(cursor, self._header, subscriber.nonce, self._key)
             else:
                 receiver.cursor.frames_per_second = subscriber.frames_per_second
+                receiver.cursor.buffer_bytes = subscriber.buffer_bytes
 
     def _serve(self, now: float) -> None:
         """Send a slice to each who is due, beginning after the one who was the last in the turn before."""

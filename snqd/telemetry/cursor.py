@@ -32,8 +32,10 @@ SLICE_DATAGRAMS: Final = 32
 SLICE_BYTES: Final = SLICE_DATAGRAMS * FACT_LIMIT
 PAUSE_SECONDS: Final = 0.01
 """Between two slices for one receiver."""
+USUAL_BUFFER_BYTES: Final = 212_992
 _CATCH_UP: Final = 1.4
-"""A slice that comes late may be so much larger."""
+"""A slice that comes late may be so much larger, and more by as much as the receiver's buffer is larger than usual."""
+_MOST_CATCH_UP: Final = 5.0
 _LATE: Final = 0.2
 """A frame that begins later than this share of it shifts those after it."""
 _SPREAD: Final = 0.5
@@ -73,6 +75,8 @@ class Cursor:
 
     def __init__(self, outbox: Outbox, frames_per_second: float) -> None:
         self.frames_per_second = frames_per_second
+        self.buffer_bytes = 0
+        """Of the receiver's socket; 0 = not known."""
         self.events_skipped = 0
         """Events that were not told, because too many came at once. Their numbers are missing at the receiver."""
         self._outbox = outbox
@@ -106,7 +110,7 @@ class Cursor:
     def take(self, now: float) -> list[bytes]:
         """The next slice: encoded facts, as many as fit one."""
         since = now - self._taken_at
-        taken = _Slice(SLICE_BYTES * min(max(1.0, since / PAUSE_SECONDS), _CATCH_UP))
+        taken = _Slice(SLICE_BYTES * min(max(1.0, since / PAUSE_SECONDS), self._catch_up))
         self._take_events(now, taken)
         self._begin_frame(now)
         self._take_echoes(now)
@@ -118,6 +122,10 @@ class Cursor:
         if self._pending or taken.size > _SMALL_BYTES:
             self._not_before = now + PAUSE_SECONDS
         return taken.facts
+
+    @property
+    def _catch_up(self) -> float:
+        return min(_CATCH_UP * max(1.0, self.buffer_bytes / USUAL_BUFFER_BYTES), _MOST_CATCH_UP)
 
     @property
     def _frame_seconds(self) -> float:

@@ -156,6 +156,7 @@ class Link:
             self._problem = f"cannot send to {place}: {error.strerror or error}"
             return
         self._socket, self.descriptor, self._problem = opened, opened.fileno(), ""
+        self.subscription.buffer_bytes = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self.source = str(place)
         self._poll.register(self.descriptor)
         self.subscription.begin(now)

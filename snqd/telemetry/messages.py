@@ -5,13 +5,13 @@
       |------------------------------------------->|   keeps nothing
       |        challenge (nonce, cookie)           |
       |<-------------------------------------------|
-      | subscribe (nonce, cookie, frames a second) |
+      | subscribe (nonce, cookie, pace, buffer)  |
       |------------------------------------------->|   the address is proven: keeps a subscriber
       |        granted (nonce, next cookie, lease) |
       |<-------------------------------------------|
       |        datagrams with facts                |
       |<-------------------------------------------|
-      | subscribe (nonce, next cookie) every 3 s   |
+      | subscribe (nonce, next cookie …) every 3 s |
       | bye (nonce, cookie)                        |
 
 A `refusal` says why not, with a code and in words. Whatever a hub answers is no longer than what it answers, so nobody
@@ -55,6 +55,7 @@ _PREFIX: Final = 7
 _NONCE: Final = struct.Struct("!Q")
 _WITH_COOKIE: Final = struct.Struct(f"!Q{COOKIE_BYTES}s")
 _WITH_FIGURE: Final = struct.Struct(f"!Q{COOKIE_BYTES}sf")
+_SUBSCRIBE: Final = struct.Struct(f"!Q{COOKIE_BYTES}sfI")
 _REFUSAL: Final = struct.Struct("!QB")
 _TEXT_BYTES: Final = 160
 
@@ -87,6 +88,8 @@ class Message(NamedTuple):
     cookie: bytes = b""
     figure: float = 0.0
     """Frames a second of subscribe, seconds of lease of granted."""
+    buffer_bytes: int = 0
+    """Of the subscriber's socket, as the system counts them; 0 = not told."""
     code: int = 0
     text: str = ""
     version: int = VERSION
@@ -102,9 +105,12 @@ def challenge(nonce: int, cookie: bytes, key: bytes | None) -> bytes:
     return seal(CHALLENGE, _WITH_COOKIE.pack(nonce, cookie), key)
 
 
-def subscribe(nonce: int, cookie: bytes, frames_per_second: float, key: bytes | None) -> bytes:
+def subscribe(
+    nonce: int, cookie: bytes, frames_per_second: float, key: bytes | None, *, buffer_bytes: int = 0
+) -> bytes:
     """As long as an ask: the answer may be a refusal."""
-    return seal(SUBSCRIBE, _WITH_FIGURE.pack(nonce, cookie, frames_per_second).ljust(ASK_BYTES, b"\0"), key)
+    body = _SUBSCRIBE.pack(nonce, cookie, frames_per_second, min(buffer_bytes, 2**32 - 1))
+    return seal(SUBSCRIBE, body.ljust(ASK_BYTES, b"\0"), key)
 
 
 def granted(nonce: int, cookie: bytes, lease_seconds: float, key: bytes | None) -> bytes:
@@ -154,13 +160,15 @@ def code_for(reason: Reason, data: bytes) -> Code | None:
 
 
 def _message(kind: int, body: bytes, *, is_authentic: bool) -> Message | Refused:
-    cookie, figure, code, text = b"", 0.0, 0, ""
+    cookie, figure, buffer_bytes, code, text = b"", 0.0, 0, 0, ""
     try:
         if kind == ASK:
             (nonce,) = _NONCE.unpack_from(body)
         elif kind in (CHALLENGE, BYE):
             nonce, cookie = _WITH_COOKIE.unpack_from(body)
-        elif kind in (SUBSCRIBE, GRANTED):
+        elif kind == SUBSCRIBE:
+            nonce, cookie, figure, buffer_bytes = _SUBSCRIBE.unpack_from(body)
+        elif kind == GRANTED:
             nonce, cookie, figure = _WITH_FIGURE.unpack_from(body)
         elif kind == REFUSAL:
             nonce, code = _REFUSAL.unpack_from(body)
@@ -169,7 +177,7 @@ def _message(kind: int, body: bytes, *, is_authentic: bool) -> Message | Refused
             return Refused("kind")
     except struct.error:
         return Refused("truncated")
-    return Message(kind, nonce, cookie, figure, code, text, is_authentic=is_authentic)
+    return Message(kind, nonce, cookie, figure, buffer_bytes, code, text, is_authentic=is_authentic)
 
 
 def _readable(raw: bytes) -> str:

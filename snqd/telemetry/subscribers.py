@@ -39,12 +39,13 @@ _STRANGERS: Final = 1024
 class Subscriber:
     """One that is sent frames. `frames_per_second` may change, nothing else does but the lease."""
 
-    __slots__ = ("address", "expires", "frames_per_second", "nonce", "strikes")
+    __slots__ = ("address", "buffer_bytes", "expires", "frames_per_second", "nonce", "strikes")
 
     def __init__(self, address: Address, nonce: int, frames_per_second: float, expires: float) -> None:
         self.address = address
         self.nonce = nonce
         self.frames_per_second = frames_per_second
+        self.buffer_bytes = 0
         self.expires = expires
         self.strikes = 0
 
@@ -116,6 +117,7 @@ class Subscribers:
                 self._end(found, now)  # the same socket has begun again
             found = self.live[address] = Subscriber(address, nonce, 1.0, 0.0)
         found.frames_per_second = _bounded(message.figure)
+        found.buffer_bytes = message.buffer_bytes
         found.expires = now + LEASE_SECONDS
         found.strikes = 0
         return messages.granted(nonce, self._cookie(address, nonce, now), LEASE_SECONDS, self._key)

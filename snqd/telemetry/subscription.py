@@ -55,6 +55,8 @@ class Subscription:
         self.refusal = ""
         """Why, in words, when refused or unreachable."""
         self.last_heard = -inf
+        self.buffer_bytes = 0
+        """Of the socket, as the system counts them: the hub may send so much at once. 0 = not told."""
         self.bad: Counter[str] = Counter()
         """Datagrams that were of no use, by reason."""
         self._key = key
@@ -186,7 +188,9 @@ class Subscription:
         self._next = now
 
     def _subscribe(self) -> bytes:
-        return messages.subscribe(self.nonce, self._cookie, self._frames_per_second, self._key)
+        return messages.subscribe(
+            self.nonce, self._cookie, self._frames_per_second, self._key, buffer_bytes=self.buffer_bytes
+        )
 
     def _prove(self, message: Message, now: float) -> bytes | None:
         if self.state == State.RECEIVING:  # a renewal is not answered so, unless the hub is a new process

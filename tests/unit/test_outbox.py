@@ -199,6 +199,18 @@ def test_the_largest_fleet_is_complete_within_two_seconds_in_slices_that_fit_a_b
         assert burst <= 80, "a socket's buffer of usual size holds 92, and is emptied every 10 ms"
 
 
+@pytest.mark.parametrize(("buffer_bytes", "is_complete"), [(0, False), (212_992, False), (8 * 1024 * 1024, True)])
+def test_a_larger_buffer_makes_up_for_a_sender_that_comes_late(buffer_bytes: int, is_complete: bool) -> None:
+    outbox = large()
+    listener = Listener(outbox)
+    listener.cursor.buffer_bytes = buffer_bytes
+    listener.step = 0.03
+
+    listener.listen(1.9)
+
+    assert (listener.state() == known(outbox)) == is_complete
+
+
 def test_the_rotation_goes_on_while_more_changes_than_can_be_told() -> None:
     outbox = large(workers=10, flows=8_000)
     listener = Listener(outbox, frames_per_second=20.0)
