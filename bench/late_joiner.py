@@ -15,7 +15,7 @@ from snqd.hub.relay import Relay
 from snqd.telemetry.facts import AnyFact, DaemonFact, DepthFact, FlowFact, QueueFact, WorkerFact
 from snqd.telemetry.feed import Feed
 from snqd.telemetry.fleet import Fleet
-from snqd.telemetry.wire import Header, key_of
+from snqd.telemetry.wire import Header, encode_fact, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,7 @@ USUAL_DRAIN_SECONDS = 0.01
 UPDATE_SECONDS = 0.25
 COLUMNS = [
     ("facts", "facts"),
+    ("MB", "megabytes"),
     ("complete after, s", "complete"),
     ("the same, usual buffer, s", "usual_complete"),
     ("lost there, %", "usual_lost"),
@@ -75,7 +76,7 @@ def joined(size: Size, seconds: float) -> dict[str, Any]:
     process = _spawn.Process(target=serve, args=(theirs, size), daemon=True)
     process.start()
     try:
-        address = ours.recv()
+        address, megabytes = ours.recv()
         with Watcher(address) as monitor:
             complete = monitor.until_complete(0.0)
             hub = psutil.Process(process.pid)
@@ -92,6 +93,7 @@ def joined(size: Size, seconds: float) -> dict[str, Any]:
             lost = usual.lost / (usual.datagrams + usual.lost) * 100
         return {
             "facts": facts,
+            "megabytes": megabytes,
             "complete": complete,
             "datagrams": datagrams / took,
             "kilobytes": received / took / 1000,
@@ -141,9 +143,10 @@ class Watcher:
             self._turn(drain_seconds)
 
     def _turn(self, drain_seconds: float) -> None:
+        begun = time.monotonic()
         wait = self.feed.turn()
         if drain_seconds:
-            time.sleep(drain_seconds)
+            time.sleep(max(0.0, begun + drain_seconds - time.monotonic()))
         else:
             select.select([self.feed], [], [], min(wait, 0.05))
 
@@ -158,7 +161,7 @@ def serve(pipe: Connection, size: Size) -> None:
     relay = Relay(Header("bench", "host", boot, boot, 0, 0.0), listen="127.0.0.1:0", key=KEY)
     relay.open()
     relay.update(everything(size))
-    pipe.send(relay.address)
+    pipe.send((relay.address, sum(len(encode_fact(each)) for each in everything(size)) / 1e6))
     flows = [flow(number, size, 0) for number in range(int(size.flows * size.busy))]
     depths = [depth(number, size, 0) for number in range(int(size.flows * size.busy))]
     turn, next_update = 0, time.monotonic()

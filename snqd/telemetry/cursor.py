@@ -4,8 +4,8 @@ Four things share the way, in this order:
 
 - **events**, at once and then again and again over two seconds, so that a fifth of all datagrams may be lost;
 - **what has changed**, once a frame, and once more a little later when it has not changed again meanwhile;
-- **the rotation**: every fact, changed or not, at least once a second, so that whoever lost a datagram, or came
-  late, is right again soon. The rotation fills the rest of each datagram that goes out anyway;
+- **the rotation**: every fact, changed or not, once a second (of the largest fleets: in 1.6), so that whoever lost a
+  datagram is right again soon. The rotation fills the rest of each datagram that goes out anyway;
 - **the latest events**, slowly, for those who came late.
 
 A receiver that joins is told everything first. Whatever there is to tell, it goes in slices of `SLICE_DATAGRAMS` with a
@@ -32,10 +32,12 @@ SLICE_DATAGRAMS: Final = 32
 SLICE_BYTES: Final = SLICE_DATAGRAMS * FACT_LIMIT
 PAUSE_SECONDS: Final = 0.01
 """Between two slices for one receiver."""
-USUAL_BUFFER_BYTES: Final = 212_992
 _CATCH_UP: Final = 1.4
-"""A slice that comes late may be so much larger, and more by as much as the receiver's buffer is larger than usual."""
-_MOST_CATCH_UP: Final = 5.0
+"""A slice that comes late may be so much larger."""
+_LARGE_BUFFER_BYTES: Final = 800_000
+"""With a buffer of at least this, instead of the usual 212,992 bytes, slices are larger, and late ones more so."""
+_LARGE_SLICE: Final = 1.5
+_LARGE_CATCH_UP: Final = 5.0
 _LATE: Final = 0.2
 """A frame that begins later than this share of it shifts those after it."""
 _SPREAD: Final = 0.5
@@ -46,9 +48,12 @@ _ROTATION_STEP_SECONDS: Final = 0.04
 """How often the rotation goes on, when nothing else is sent and a slice holds so much."""
 
 SHORTEST_ROTATION_SECONDS: Final = 0.5
-LONGEST_ROTATION_SECONDS: Final = 0.95
-_UNHURRIED_DATAGRAMS_PER_SECOND: Final = 8
-"""A state that needs no more than this is told in the shortest rotation."""
+USUAL_ROTATION_SECONDS: Final = 0.95
+LONGEST_ROTATION_SECONDS: Final = 1.6
+_UNHURRIED_PER_SECOND: Final = 8
+"""Datagrams: a state that needs no more than so many is told in the shortest rotation."""
+_HURRIED_PER_SECOND: Final = 1000
+"""Datagrams: a state that needs more than so many is told more slowly, at most in the longest rotation."""
 
 ECHO_SECONDS: Final = 0.25
 _ECHOED_FACTS: Final = 1000
@@ -110,7 +115,7 @@ class Cursor:
     def take(self, now: float) -> list[bytes]:
         """The next slice: encoded facts, as many as fit one."""
         since = now - self._taken_at
-        taken = _Slice(SLICE_BYTES * min(max(1.0, since / PAUSE_SECONDS), self._catch_up))
+        taken = _Slice(self._room(since))
         self._take_events(now, taken)
         self._begin_frame(now)
         self._take_echoes(now)
@@ -123,9 +128,10 @@ class Cursor:
             self._not_before = now + PAUSE_SECONDS
         return taken.facts
 
-    @property
-    def _catch_up(self) -> float:
-        return min(_CATCH_UP * max(1.0, self.buffer_bytes / USUAL_BUFFER_BYTES), _MOST_CATCH_UP)
+    def _room(self, since: float) -> float:
+        is_large = self.buffer_bytes >= _LARGE_BUFFER_BYTES
+        catch_up = min(max(1.0, since / PAUSE_SECONDS), _LARGE_CATCH_UP if is_large else _CATCH_UP)
+        return SLICE_BYTES * catch_up * (_LARGE_SLICE if is_large else 1.0)
 
     @property
     def _frame_seconds(self) -> float:
@@ -139,8 +145,10 @@ class Cursor:
     @property
     def _rotation_seconds(self) -> float:
         """Shorter for a small state. A receiver that wants less than a frame a second gets the rotation as slowly."""
-        needed = self._outbox.size / FACT_LIMIT / _UNHURRIED_DATAGRAMS_PER_SECOND
-        return min(max(SHORTEST_ROTATION_SECONDS, needed), LONGEST_ROTATION_SECONDS) * max(1.0, self._frame_seconds)
+        datagrams = self._outbox.size / FACT_LIMIT
+        seconds = min(max(SHORTEST_ROTATION_SECONDS, datagrams / _UNHURRIED_PER_SECOND), USUAL_ROTATION_SECONDS)
+        seconds = max(seconds, min(datagrams / _HURRIED_PER_SECOND, LONGEST_ROTATION_SECONDS))
+        return seconds * max(1.0, self._frame_seconds)
 
     def _wanted(self) -> float:
         if self._pending:
