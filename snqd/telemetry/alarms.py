@@ -15,7 +15,7 @@ from snqd.telemetry.facts import AlarmFact
 from snqd.telemetry.figures import Figure, Figures
 
 if TYPE_CHECKING:
-    from snqd.telemetry.figures import View
+    from snqd.telemetry.daemon_view import DaemonView
     from snqd.telemetry.rules import AlarmRules
 
 _KEEP_CLEARED_SECONDS = 60.0
@@ -84,7 +84,7 @@ class Alarms:
         self._elapsed = 0.0
         self._look = 0
 
-    def judge(self, view: View, now: float) -> list[AlarmFact]:
+    def judge(self, view: DaemonView, now: float) -> list[AlarmFact]:
         """What was raised or cleared since the last look. `now`: epoch seconds by the clock of the daemon."""
         self._elapsed += 0.0 if self._last is None else max(0.0, now - self._last)
         self._last = now
@@ -156,7 +156,7 @@ def _gone(fact: AlarmFact | None, *, since: float) -> AlarmFact | None:
         subject=fact.subject,
         is_raised=False,
         since=since,
-        value=0.0,
+        value=-1.0 if fact.name == "memory" else 0.0,
         threshold=fact.threshold,
         message=good_again(fact.name, fact.subject, None),
     )

@@ -7,26 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.telemetry import alarm_words as words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
-    from snqd.telemetry.facts import (
-        AlarmFact,
-        CanaryFact,
-        DaemonFact,
-        DepthFact,
-        EventFact,
-        FlowFact,
-        MemoryFact,
-        QueueFact,
-        StoreFact,
-        WorkerFact,
-    )
+    from snqd.telemetry.daemon_view import DaemonView
+    from snqd.telemetry.facts import MemoryFact, QueueFact, StoreFact, WorkerFact
     from snqd.telemetry.rules import AlarmRules
+    from snqd.telemetry.totals import Totals
 
 FAILURE_WINDOW_SECONDS = 300.0
 FAILURE_SAMPLE = 20
@@ -36,23 +27,6 @@ _STEPS = 60
 _FORGET_SECONDS = 3600.0
 _BARELY_NOT = math.nextafter(1.0, 0.0)
 _NEEDS_STORE = frozenset({"lag", "stalled", "no_handler", "canary"})
-
-
-class QueueTotals(Protocol):
-    """Sums over the sites of one queue (`snqd.telemetry.totals`)."""
-
-    claimed: int
-    handled: int
-    failed: int
-    retried: int
-    discarded: int
-    dead_lettered: int
-    ready: int
-    scheduled: int
-    in_flight: int
-
-    @property
-    def lag_seconds(self) -> float: ...
 
 
 class Figure(NamedTuple):
@@ -102,7 +76,7 @@ class _Past:
 
     __slots__ = ("claimed", "dead", "failed", "handlings", "idle_seconds", "seen", "unserved_seconds")
 
-    def __init__(self, totals: QueueTotals | None, now: float) -> None:
+    def __init__(self, totals: Totals | None, now: float) -> None:
         """`totals` as they are now: what happened before is not ours to judge. None: all of it is news."""
         self.failed = Window(FAILURE_WINDOW_SECONDS, totals.failed if totals else 0, now)
         self.handlings = Window(FAILURE_WINDOW_SECONDS, _handlings(totals) if totals else 0, now)
@@ -121,37 +95,6 @@ class _Crew(NamedTuple):
     fatal: list[WorkerFact]
 
 
-class View(Protocol):
-    """The facts of one daemon: `snqd.telemetry.fleet.DaemonView`."""
-
-    name: str
-    sent_at: float
-    last_seen: float
-    is_complete: bool
-
-    @property
-    def daemon(self) -> DaemonFact | None: ...
-    @property
-    def store(self) -> StoreFact | None: ...
-    @property
-    def workers(self) -> Mapping[str, WorkerFact]: ...
-    @property
-    def flows(self) -> Mapping[tuple[str, str], FlowFact]: ...
-    @property
-    def depths(self) -> Mapping[tuple[str, str], DepthFact]: ...
-    @property
-    def queues(self) -> Mapping[str, QueueFact]: ...
-    @property
-    def alarms(self) -> Mapping[tuple[str, str], AlarmFact]: ...
-    @property
-    def memory(self) -> Mapping[tuple[str, str], MemoryFact]: ...
-    @property
-    def canaries(self) -> Mapping[str, CanaryFact]: ...
-    @property
-    def events(self) -> Sequence[EventFact]: ...
-    def queue_totals(self) -> Mapping[str, QueueTotals]: ...
-
-
 class Figures:
     """Takes the figures. Remembers a bounded past of each queue."""
 
@@ -164,7 +107,7 @@ class Figures:
         self._last_event = 0
         self._elapsed: float | None = None
 
-    def of(self, view: View, rules: AlarmRules, *, now: float, elapsed: float) -> Found:
+    def of(self, view: DaemonView, rules: AlarmRules, *, now: float, elapsed: float) -> Found:
         """`now`: epoch seconds by the daemon's clock; `elapsed`: seconds that never go back."""
         is_blind = view.store is not None and not view.store.connected
         step = 0.0 if self._elapsed is None or is_blind else elapsed - self._elapsed
@@ -187,7 +130,7 @@ class Figures:
         self._forget(elapsed)
         return Found(figures, _NEEDS_STORE if is_blind else frozenset())
 
-    def _past(self, queue: str, totals: QueueTotals, elapsed: float) -> _Past:
+    def _past(self, queue: str, totals: Totals, elapsed: float) -> _Past:
         """A queue that was not there at the first look has just begun: all that it counted is news."""
         past = self._queues.get(queue)
         if past is None:
@@ -201,7 +144,7 @@ class Figures:
             for queue in gone:
                 del self._queues[queue]
 
-    def _respawns(self, view: View, rules: AlarmRules, elapsed: float) -> Iterable[Figure]:
+    def _respawns(self, view: DaemonView, rules: AlarmRules, elapsed: float) -> Iterable[Figure]:
         """From the events, since only they tell deaths from workers that were replaced on purpose."""
         newest = self._last_event
         for event in reversed(view.events):
@@ -215,14 +158,19 @@ class Figures:
         if limit := rules.respawns_per_minute:
             yield Figure("respawns", view.name, rate, limit, rate / limit, lambda: words.respawns(rate, limit))
 
-    def _canary(self, view: View, served: Mapping[str, QueueFact], rules: AlarmRules, now: float) -> Iterable[Figure]:
+    def _canary(
+        self, view: DaemonView, served: Mapping[str, QueueFact], rules: AlarmRules, now: float
+    ) -> Iterable[Figure]:
         """A canary is awaited from when it was sent; nobody can bring it back while the store is away."""
         limit = rules.canary_seconds
         store_since = view.store.since if view.store is not None else 0.0
         awaited: dict[str, float] = {}
         for fact in view.canaries.values():
             queue = served.get(fact.queue)
-            if not limit or fact.last_returned >= fact.last_sent or (queue is not None and queue.paused):
+            if not limit or fact.last_returned >= fact.last_sent:
+                continue
+            if queue is not None and queue.paused:
+                awaited[fact.queue] = now
                 continue
             since = max(self._canaries.get(fact.queue, fact.last_sent), fact.last_returned, store_since)
             awaited[fact.queue] = since
@@ -236,7 +184,7 @@ def _canary_words(queue: str, seconds: float, limit: float) -> Callable[[], str]
     return lambda: words.canary(queue, seconds, limit)
 
 
-def _handlings(totals: QueueTotals) -> int:
+def _handlings(totals: Totals) -> int:
     return totals.handled + totals.failed + totals.retried + totals.discarded
 
 
@@ -263,7 +211,7 @@ def _store(store: StoreFact | None, rules: AlarmRules, now: float) -> Iterable[F
     yield Figure("store", subject, seconds, limit, seconds / limit, lambda: words.store(seconds, limit, store.problem))
 
 
-def _flow(queue: str, totals: QueueTotals, past: _Past, rules: AlarmRules, elapsed: float) -> Iterable[Figure]:
+def _flow(queue: str, totals: Totals, past: _Past, rules: AlarmRules, elapsed: float) -> Iterable[Figure]:
     """What becomes of the items that are handled."""
     failed = past.failed.rise(totals.failed, elapsed)
     handlings = past.handlings.rise(_handlings(totals), elapsed)
@@ -278,7 +226,7 @@ def _flow(queue: str, totals: QueueTotals, past: _Past, rules: AlarmRules, elaps
 
 def _backlog(
     queue: str,
-    totals: QueueTotals,
+    totals: Totals,
     fact: QueueFact | None,
     past: _Past,
     rules: AlarmRules,
@@ -307,7 +255,7 @@ def _backlog(
         )  # fmt: skip
 
 
-def _idle_beside_ready(totals: QueueTotals, past: _Past, ready: int, idle: int, step: float) -> float:
+def _idle_beside_ready(totals: Totals, past: _Past, ready: int, idle: int, step: float) -> float:
     """Counts only the time in which a worker was seen idle: one that is busy elsewhere does not stall this queue."""
     if totals.claimed != past.claimed or not ready:
         past.idle_seconds = 0.0
@@ -317,7 +265,7 @@ def _idle_beside_ready(totals: QueueTotals, past: _Past, ready: int, idle: int, 
     return past.idle_seconds
 
 
-def _unserved(totals: QueueTotals, past: _Past, ready: int, fact: QueueFact | None, step: float) -> float:
+def _unserved(totals: Totals, past: _Past, ready: int, fact: QueueFact | None, step: float) -> float:
     """For how long items were ready that nobody takes: neither we nor, as far as the store shows, another daemon."""
     is_unserved = ready > 0 and totals.in_flight == 0 and fact is not None and fact.workers == 0
     past.unserved_seconds = past.unserved_seconds + step if is_unserved else 0.0
@@ -325,11 +273,12 @@ def _unserved(totals: QueueTotals, past: _Past, ready: int, fact: QueueFact | No
 
 
 def _memory(facts: Iterable[MemoryFact], rules: AlarmRules) -> Iterable[Figure]:
-    """Per worker: when it reaches its limit. Here the small figure is the bad one."""
+    """Per worker: when it reaches its limit. Here the small figure is the bad one, and one that is far is none."""
     limit = rules.memory_seconds
+    far = limit / rules.clear_share
     worst: dict[str, MemoryFact] = {}
     for fact in facts:
-        if fact.limit_in_seconds >= 0:
+        if 0 <= fact.limit_in_seconds <= far:
             known = worst.get(fact.worker)
             if known is None or fact.grown_bytes > known.grown_bytes:
                 worst[fact.worker] = fact
