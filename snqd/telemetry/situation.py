@@ -9,8 +9,8 @@ from snqd.telemetry.words import command, duration_words, plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from snqd.telemetry.daemon_view import DaemonView
     from snqd.telemetry.facts import DepthFact, EventFact, FlowFact, QueueFact, WorkerFact
-    from snqd.telemetry.figures import View
 
 RECENT_SECONDS = 300.0
 """How old an event may be to say something about now."""
@@ -38,7 +38,7 @@ class Waiting(NamedTuple):
 class Situation:
     """Everything is looked up once. `site` None = the queue as a whole."""
 
-    def __init__(self, view: View, queue: str, site: str | None, now: float) -> None:
+    def __init__(self, view: DaemonView, queue: str, site: str | None, now: float) -> None:
         self.view, self.queue, self.site = view, queue, site
         self.heard_seconds = max(0.0, now - view.last_seen)
         """Age of the last word of the daemon."""
@@ -58,8 +58,8 @@ class Situation:
 
     @property
     def name(self) -> str:
-        """`queue mail`, or `queue mail, site a.example`."""
-        return f"queue {self.queue}" + (f", site {self.site}" if self.site is not None else "")
+        """`queue mail`, or `queue mail (site a.example)`."""
+        return f"queue {self.queue}" + (f" (site {self.site})" if self.site is not None else "")
 
     @property
     def daemon_pid(self) -> str:

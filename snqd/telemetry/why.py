@@ -26,7 +26,7 @@ from snqd.telemetry.words import command, duration_words, plural, rate_words
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from snqd.telemetry.figures import View
+    from snqd.telemetry.daemon_view import DaemonView
 
 SILENCE_SECONDS = 10.0
 """After this long without a word from the daemon the facts are not called present."""
@@ -71,7 +71,7 @@ class Answer(NamedTuple):
     """One line for a shell: it mends the cause, or shows what to mend."""
 
 
-def why(view: View, queue: str, site: str | None = None, *, now: float) -> Answer:
+def why(view: DaemonView, queue: str, site: str | None = None, *, now: float) -> Answer:
     """Why `queue` (or one site of it) does not move. `now`: by the clock that `view` was folded with."""
     situation = Situation(view, queue, site, now)
     for look in _CAUSES:
@@ -111,7 +111,7 @@ def _reach_store(it: Situation) -> str:
 def _paused(it: Situation) -> Answer | None:
     if it.fact is None or not it.fact.paused:
         return None
-    said = f"queue {it.queue} is paused: {it.fact.paused}; {it.counted(it.waiting.ready)} can be claimed when it is resumed"
+    said = f"queue {it.queue} is paused: {it.fact.paused}; {it.counted(it.waiting.ready)} wait until it is resumed"
     return Answer(Cause.PAUSED, said, "snqd status")
 
 
@@ -200,7 +200,7 @@ def _stuck(it: Situation) -> Answer | None:
         return None
     age = duration_words(it.there - max(worker.beat for worker in still))
     said = f"{_all(len(still), 'worker')} stuck: no loop has turned for {age}, although no item runs"
-    return Answer(Cause.STUCK, said, it.kill("USR1"))
+    return Answer(Cause.STUCK, said + "; USR1 shows in the log where", it.kill("USR1"))
 
 
 def _failing(it: Situation) -> Answer | None:
@@ -223,7 +223,7 @@ def _delayed(it: Situation) -> Answer | None:
     waiting = it.waiting
     if waiting.ready or not waiting.scheduled:
         return None
-    said = f"{_all_items(it, waiting.scheduled)} in {it.name} scheduled for later"
+    said = f"{_all_items(it, waiting.scheduled)} scheduled for later"
     ended = sum(fact.failed + fact.retried for fact in it.flows())
     if ended:
         said += f", by those who enqueued them or after one of {plural(ended, 'failure')} since the daemon's start"
@@ -239,22 +239,22 @@ def _held(it: Situation) -> Answer | None:
     here = [worker for worker in it.busy if worker.queue == it.queue and it.site in (None, worker.site)]
     listed = it.snqd("items", "list") + " --state claimed"
     if here:
-        return Answer(Cause.MOVES, f"{_in_flight(it)} of {it.name} and nothing waits; {_longest(it)}", listed)
+        return Answer(Cause.MOVES, f"{_in_flight(it)} and nothing waits; {_longest(it)}", listed)
     dead = [worker for worker in it.workers if not worker.pid and worker.exit_reason]
     if it.busy and not dead:
-        said = f"{_in_flight(it)} of {it.name}; which worker has them cannot be seen from here, nothing else waits"
+        said = f"{_in_flight(it)} and nothing waits; which worker has them is not told"
         return Answer(Cause.MOVES, said, listed)
-    holder = "another daemon, or a host that is gone"
+    holder = "another daemon, or by a host that is gone"
     if dead:
         last = max(dead, key=lambda worker: worker.exit_at)
-        holder = f"worker {last.worker}, which died ({last.exit_reason}), or another daemon"
-    said = f"{_in_flight(it)} of {it.name} and none runs here: held by {holder}; its leases run out by themselves"
+        holder = f"worker {last.worker}, which died ({last.exit_reason}), or by another daemon"
+    said = f"{_in_flight(it)} and none runs here: held by {holder}; leases run out by themselves"
     return Answer(Cause.HELD, said, listed)
 
 
 def _in_flight(it: Situation) -> str:
     count = it.waiting.in_flight
-    return f"{it.counted(count)} {'is' if count == 1 else 'are'} claimed"
+    return f"{it.counted(count)} of {it.name} {'is' if count == 1 else 'are'} claimed"
 
 
 def _busy(it: Situation) -> Answer | None:
@@ -270,6 +270,12 @@ def _busy(it: Situation) -> Answer | None:
         said += f" and too few: {_rates(it)}"
     said += f"; {_longest(it)}" if any(worker.item for worker in it.busy) else ""
     return Answer(Cause.BUSY, f"{said}; {_ready(it)}", it.kill("TTIN"))
+
+
+def _just_come(it: Situation) -> Answer | None:
+    if it.waiting.lag_seconds >= _JUST_COME_SECONDS or it.moves_per_second > 0:
+        return None
+    return Answer(Cause.MOVES, f"{_ready(it)}: just come", "snqd status --watch")
 
 
 def _pinned(it: Situation) -> Answer | None:
@@ -290,14 +296,11 @@ def _pinned(it: Situation) -> Answer | None:
 
 
 def _moves(it: Situation) -> Answer | None:
-    waiting = it.waiting
     if it.moves_per_second > 0 and it.fact is not None:
         drain = it.fact.drain_seconds
         end = f"what is ready is done in {duration_words(drain)}" if drain >= 0 else "so the backlog does not shrink"
         said = f"queue {it.queue} moves: {_rates(it)}, {end}; {_ready(it)}"
         return Answer(Cause.MOVES, said, "snqd status --watch")
-    if waiting.lag_seconds < _JUST_COME_SECONDS:
-        return Answer(Cause.MOVES, f"{_ready(it)}: they have just come", "snqd status --watch")
     return None
 
 
@@ -305,14 +308,14 @@ def _not_known(it: Situation) -> Answer:
     """Ready items, hands that are free, and no reason that the facts show."""
     free = len(it.idle)
     beside = f"{plural(free, 'worker')} {'is' if free == 1 else 'are'} idle" if free else "workers are alive"
-    said = f"the facts do not say: {_ready(it)} and {beside}, yet nothing is claimed"
-    return Answer(Cause.NOT_KNOWN, said + "; the log then shows what each worker does", it.kill("USR1"))
+    said = f"the facts do not say why: {_ready(it)} and {beside}, yet nothing is claimed"
+    return Answer(Cause.NOT_KNOWN, said + "; USR1 has each worker say in the log what it does", it.kill("USR1"))
 
 
 def _ready(it: Situation) -> str:
     lag = duration_words(it.waiting.lag_seconds)
     ready = it.counted(it.waiting.ready)
-    return f"{ready} of {it.name} could be claimed, the oldest for {lag}{it.caveat}"
+    return f"{ready} of {it.name} could be claimed (the oldest for {lag}){it.caveat}"
 
 
 def _rates(it: Situation) -> str:
@@ -334,10 +337,11 @@ def _all(count: int, noun: str) -> str:
 
 
 def _all_items(it: Situation, count: int) -> str:
-    return "the only item is" if count == 1 and not it.waiting.is_estimate else f"all {it.counted(count)} are"
+    is_one = count == 1 and not it.waiting.is_estimate
+    return f"the only item of {it.name} is" if is_one else f"all {it.counted(count)} of {it.name} are"
 
 
 _CAUSES: tuple[Callable[[Situation], Answer | None], ...] = (
     _not_heard, _store_away, _paused, _unknown_queue, _nothing_waits, _site_refused, _no_handler, _no_worker,
-    _not_served, _stuck, _failing, _delayed, _held, _busy, _pinned, _moves,
+    _not_served, _stuck, _failing, _delayed, _held, _busy, _just_come, _pinned, _moves,
 )  # fmt: skip
