@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from snqd import __version__, wiring
 from snqd.config.secrets import redact_url
 from snqd.config.show import diff
+from snqd.config.startup import check_startup
 from snqd.errors import ConfigError, SnqdError
 from snqd.supervisor.detach import Readiness
 from snqd.supervisor.detach import detach as leave_terminal
@@ -70,6 +71,7 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
         bridge_logging(sink)
         emitter = Emitter(sink)
         crew = _Makers(emitter, sink)
+        check_startup(config)
         preflight(config, emitter)
         board_file = board_path(config.daemon, folder)
         board = Board.create(board_file, daemon=config.daemon.name)
@@ -79,6 +81,7 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
         def reloaded() -> Reloaded:
             new = reload()
             _refuse_what_needs_a_restart(current[0], new)
+            check_startup(new)
             tell_set_aside(new, emitter)
             changes = diff(current[0], new)
             current[0] = new

@@ -106,19 +106,27 @@ class TelemetryConfig:
     frames_per_second: float = 1.0
     """How often `monitors` are told what has changed. Subscribers choose for themselves."""
     key: str | None = None
-    """Authenticates every datagram, in both directions, for those who have the same key. At least 16 characters."""
+    """Authenticates every datagram, in both directions, for those who have the same key. 16 to 64 characters."""
     key_file: str | None = None
-    """File whose first line is the key."""
+    """File whose first line is the key; others than its owner and group must have no access to it. Not together with
+    `key`.
+    """
     statsd: str | None = None
-    """`HOST:PORT` of a statsd server."""
+    """`HOST:PORT` of a statsd server; needs the package `statsd` (`pip install 'snqd[statsd]'`)."""
     statsd_prefix: str = "snqd"
     """First part of every name there."""
     statsd_sites: bool = False
     """Also tell statsd the figures of each site: ten thousand sites are ten thousand names there."""
     legacy_listen: str | None = None
-    """UDP address at which StatusNet 0.9 and GNU social daemons send their monitor pings, `HOST:PORT`."""
+    """UDP address at which StatusNet 0.9 and GNU social daemons send their monitor pings, `HOST:PORT`. Nothing can
+    authenticate a ping, so an address that others can reach needs `legacy_senders`.
+    """
     legacy_http_listen: str | None = None
     """The same pings as HTTP POST, `HOST:PORT`."""
+    legacy_senders: tuple[str, ...] = ()
+    """Addresses or networks whose pings are believed, such as `192.0.2.7` or `10.0.0.0/8`; the others are counted and
+    dropped. Empty = everyone who can reach a loopback address.
+    """
     record_file: str | None = None
     """Flight recorder: a file that keeps what was told, to be replayed later."""
     record_limit_bytes: int = 64 * 1024 * 1024
@@ -156,7 +164,9 @@ class AlarmsConfig:
     hold_seconds: float = 10.0
     """An alarm stays raised at least this long, and a figure that was good must stay good for it to be cleared."""
     exec: str | None = None
-    """Program run for each alarm that is raised or cleared, with its fields as `SNQD_ALARM_…` in the environment."""
+    """Program run for each alarm that is raised or cleared, with its fields as `SNQD_ALARM_…` in the environment. Its
+    arguments may follow, quoted as in a shell; no shell is started.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
