@@ -13,9 +13,25 @@ default; none is ever removed or given another meaning. Kinds that a receiver do
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
+
+from snqd.telemetry.histogram import BUCKETS
+
+Count = Annotated[int, Meta(ge=0)]
+"""Never below 0: a counter, a number of things, of bytes, of a process."""
+Seconds = Annotated[float, Meta(ge=0, le=1e15)]
+"""A cumulative time. Finite, like every figure: one that is not would spoil every sum that it comes into."""
+Figure = Annotated[float, Meta(ge=-1e15, le=1e15)]
+"""A time of the clock, an age, a rate: clocks may be set back, so the sign is free."""
+Histogram = Annotated[tuple[Count, ...], Meta(max_length=2 * BUCKETS)]
+FieldValue = str | int | Figure | bool | None
+Fields = Annotated[
+    dict[str, FieldValue | Annotated[tuple[FieldValue, ...], Meta(max_length=1024)]], Meta(max_length=64)
+]
+"""Fields of an event. Flat, so that what a stranger sends cannot be nested deeper than a reader can walk."""
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, tag_field="kind"):
@@ -31,36 +47,36 @@ class DaemonFact(Fact, frozen=True, tag=1):
     """The daemon itself."""
 
     version: str
-    pid: int
+    pid: Count
     """The supervisor's."""
-    started: float
+    started: Figure
     """When the daemon booted."""
     config_hash: str
     """Changes when the configuration does; secrets are not in it."""
     store: str
     """The store's address without secrets."""
-    workers_wanted: int
-    hub_pid: int
-    hub_started: float
+    workers_wanted: Count
+    hub_pid: Count
+    hub_started: Figure
     """When the hub's process began: later than `started` when it was respawned."""
-    hub_cpu_seconds: float
+    hub_cpu_seconds: Seconds
     """Processor time of the hub since it began: what telemetry costs, with `probe_seconds` in it."""
-    hub_rss_bytes: int
-    probe_seconds: float
+    hub_rss_bytes: Count
+    probe_seconds: Seconds
     """Time that the store took to answer the hub's questions, since the hub began."""
-    events_dropped: int
+    events_dropped: Count
     """Events that did not reach the hub because too many came at once; they are in the log."""
-    datagrams_sent: int
+    datagrams_sent: Count
     """To all receivers, since the hub began."""
-    bad_datagrams: int
+    bad_datagrams: Count
     """Datagrams that came in and were not understood, or not authentic."""
-    workers: int
+    workers: Count
     """How many worker facts there are: a receiver that has fewer is not complete yet."""
-    flows: int
+    flows: Count
     """How many flow facts there are."""
-    depths: int
+    depths: Count
     """How many depth facts there are."""
-    queues: int
+    queues: Count
     """How many queue facts there are."""
 
 
@@ -69,42 +85,42 @@ class WorkerFact(Fact, frozen=True, tag=2):
 
     worker: str
     """Its name, `<daemon>.<slot>`."""
-    pid: int
+    pid: Count
     """0 = no process now."""
     state: str
     """Of the slot: closed, starting, running, stopping, backoff, fatal."""
     phase: str
     """What the worker does, by its own words: starting, idle, claiming, handling, draining, stopped."""
-    spawned: float
+    spawned: Figure
     """When its process was started; 0 = never."""
-    beat: float
+    beat: Figure
     """When the loop that does the work last turned. A stuck loop has an old beat, however alive the process is."""
-    item: int
+    item: Count
     """The item that has been running longest; 0 = none."""
     queue: str
     site: str
-    item_started: float
+    item_started: Figure
     """When that item's handler was called; 0 = no item runs."""
-    running: int
+    running: Count
     """Items that run now."""
-    claimed: int
+    claimed: Count
     """Since the daemon's boot, like the counters below: respawns do not set them back."""
-    handled: int
-    failed: int
-    retried: int
-    dead_lettered: int
-    discarded: int
-    released: int
-    rss_bytes: int
+    handled: Count
+    failed: Count
+    retried: Count
+    dead_lettered: Count
+    discarded: Count
+    released: Count
+    rss_bytes: Count
     """Resident memory; 0 = no process."""
-    memory_limit_bytes: int
+    memory_limit_bytes: Count
     """Soft limit; 0 = none."""
-    cpu_seconds: float
+    cpu_seconds: Seconds
     """Processor time of the present process."""
-    respawns: int
+    respawns: Count
     exit_reason: str
     """In words, how the last worker of this slot ended; empty when none has."""
-    exit_at: float
+    exit_at: Figure
     """When; 0 = none has."""
 
     @property
@@ -117,30 +133,30 @@ class FlowFact(Fact, frozen=True, tag=3):
 
     queue: str
     site: str
-    claimed: int
-    handled: int
+    claimed: Count
+    handled: Count
     """Done, and the store knows."""
-    failed: int
+    failed: Count
     """Handlings that ended with an exception, a time limit or a crash; those that became dead letters are in both."""
-    retried: int
+    retried: Count
     """Handlers that asked for a later attempt."""
-    released: int
+    released: Count
     """Given back without using an attempt."""
-    dead_lettered: int
-    discarded: int
-    bad_items: int
+    dead_lettered: Count
+    discarded: Count
+    bad_items: Count
     """Dead-lettered because their frame was not valid for their codec; in `dead_lettered` too."""
-    leases_lost: int
+    leases_lost: Count
     """Ended when their claim was no longer ours: they run, or ran, elsewhere too."""
-    reclaimed: int
+    reclaimed: Count
     """Given back by this daemon in the place of a claimant that is gone or whose lease ran out."""
-    run: tuple[int, ...]
+    run: Histogram
     """Run times of handlers, a sparse histogram: bucket, count, bucket, count … (`histogram.py` has the bounds)."""
-    run_seconds: float
+    run_seconds: Seconds
     """Their sum."""
-    wait: tuple[int, ...]
+    wait: Histogram
     """Times from when an item could be claimed to its handler's start, in the same form."""
-    wait_seconds: float
+    wait_seconds: Figure
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -152,19 +168,19 @@ class DepthFact(Fact, frozen=True, tag=4):
 
     queue: str
     site: str
-    ready: int
+    ready: Count
     """Claimable now: the depth."""
-    scheduled: int
+    scheduled: Count
     """Wait for their time."""
-    in_flight: int
+    in_flight: Count
     """Claimed, here or on other hosts."""
-    lag_seconds: float
+    lag_seconds: Figure
     """Age of the oldest ready item; 0 = there is none."""
-    dead: int
+    dead: Count
     """Dead letters."""
     is_estimate: bool
     """Whether the numbers of items are estimates: too many wait to be counted."""
-    at: float
+    at: Figure
     """When the store was asked."""
     enqueued: int
     """Came in since the daemon's boot, reckoned: what waits now more than then, and what this daemon took away. Exact
@@ -183,20 +199,20 @@ class StoreFact(Fact, frozen=True, tag=5):
     connected: bool
     problem: str
     """One line, when it is not connected."""
-    since: float
+    since: Figure
     """When `connected` last changed."""
-    round_trip_seconds: float
+    round_trip_seconds: Figure
     """Of the smallest question."""
     table_bytes: int
     """-1 = not known, here and below."""
     index_bytes: int
     dead_rows: int
     """An estimate by the server."""
-    last_autovacuum: float
+    last_autovacuum: Figure
     """0 = never."""
-    pin_pid: int
+    pin_pid: Count
     """The oldest transaction that keeps dead rows from being cleaned up, when it is older than a minute; 0 = none."""
-    pin_age_seconds: float
+    pin_age_seconds: Figure
     pin_query: str
     """Its query, cut, with literals taken out."""
 
@@ -204,15 +220,15 @@ class StoreFact(Fact, frozen=True, tag=5):
 class EventFact(Fact, frozen=True, tag=6):
     """Something that happened (`events.py`). Numbered from 1 by each hub process, and sent several times."""
 
-    number: int
-    at: float
+    number: Count
+    at: Figure
     name: str
     """The event's type."""
     level: str
     """debug, info, warning, error."""
     message: str
     """As in the log."""
-    fields: dict[str, Any]
+    fields: Fields
     """The event's fields, long texts cut."""
 
     @property
@@ -228,11 +244,11 @@ class AlarmFact(Fact, frozen=True, tag=7):
     subject: str
     """What it is about: a queue, a worker, the store."""
     is_raised: bool
-    since: float
+    since: Figure
     """When it was raised, or cleared."""
-    value: float
+    value: Figure
     """The figure that is judged, in the unit of the threshold."""
-    threshold: float
+    threshold: Figure
     message: str
     """One sentence for a person."""
 
@@ -248,9 +264,9 @@ class MemoryFact(Fact, frozen=True, tag=8):
     queue: str
     grown_bytes: int
     """Over the life of the present process."""
-    items: int
+    items: Count
     """Handled meanwhile."""
-    limit_in_seconds: float
+    limit_in_seconds: Figure
     """When the worker reaches its soft limit if it goes on like this; -1 = not in sight."""
 
     @property
@@ -262,12 +278,12 @@ class CanaryFact(Fact, frozen=True, tag=9):
     """The canary of one queue: a no-op item that goes the whole way."""
 
     queue: str
-    sent: int
-    returned: int
-    last_sent: float
-    last_returned: float
+    sent: Count
+    returned: Count
+    last_sent: Figure
+    last_returned: Figure
     """0 = never."""
-    last_seconds: float
+    last_seconds: Figure
     """From the enqueue call to the ack of the last one that returned; -1 = none has."""
 
     @property
@@ -279,17 +295,17 @@ class QueueFact(Fact, frozen=True, tag=10):
     """One queue as a whole: who serves it, and where it is going. Its counts are the sums over its sites."""
 
     queue: str
-    workers: int
+    workers: Count
     """Living workers of this daemon that serve it; 0 = nobody here."""
     has_handler: bool
     """Whether a handler is registered for it here, in whatever group."""
     paused: str
     """Why it is paused; empty = it is not."""
-    in_per_second: float
+    in_per_second: Figure
     """Enqueued, over the last minute."""
-    out_per_second: float
+    out_per_second: Figure
     """Handled, discarded and dead-lettered here, over the last minute."""
-    drain_seconds: float
+    drain_seconds: Figure
     """Time until nothing is ready at these rates; 0 = nothing is, -1 = never: as much comes in as goes out, or more."""
     is_growing: bool
     """Whether the backlog grew over the last minute."""
