@@ -26,8 +26,7 @@ AUTO = "auto"
 NONE = "none"
 KEY_LEAST = 16
 """Fewest characters of a key: fewer can be found by trying."""
-KEY_MOST_BYTES = 64
-"""Most bytes of a key: the keyed hash takes no more."""
+KEY_MOST = 1024
 
 _FORM = "must be HOST:PORT, as in '127.0.0.1:5480' or '[::1]:5480'"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -88,20 +87,22 @@ def check_key(key: str) -> None:
     """Raise `ValueError` if `key` is too short, too long, or not what can be typed."""
     if len(key) < KEY_LEAST:
         raise ValueError(f"must have at least {KEY_LEAST} characters: 'openssl rand -hex 16' makes one")
-    if len(key.encode(errors="replace")) > KEY_MOST_BYTES:
-        raise ValueError(f"must have at most {KEY_MOST_BYTES} bytes: 'openssl rand -hex 16' makes a good one")
+    if len(key) > KEY_MOST:
+        raise ValueError(f"must have at most {KEY_MOST} characters: 'openssl rand -hex 16' makes a good one")
     if key != key.strip() or not key.isprintable():
         raise ValueError("must not begin or end with a space, nor hold what cannot be printed")
 
 
-def resolve_key(config: TelemetryConfig) -> bytes | None:
-    """The key that authenticates datagrams, None when there is none. Raises `ConfigError`; never shows the key.
+def resolve_key(config: TelemetryConfig) -> str | None:
+    """The secret that authenticates datagrams, None when there is none: `telemetry.wire.key_of` makes the key of it.
+
+    Raises `ConfigError`, which never shows it.
 
     Reads the file, so it is called where a daemon starts and where a configuration is checked, not at every command:
     who may enqueue need not be allowed to read the key.
     """
     if config.key is not None:
-        return config.key.encode()
+        return config.key
     if config.key_file is None:
         return None
     key = _first_line(config.key_file)
@@ -109,7 +110,7 @@ def resolve_key(config: TelemetryConfig) -> bytes | None:
         check_key(key)
     except ValueError as error:
         raise ConfigError(f"telemetry.key_file {config.key_file}: its first line {error}") from None
-    return key.encode()
+    return key
 
 
 def _host(text: str) -> str:

@@ -106,7 +106,7 @@ class TelemetryConfig:
     frames_per_second: float = 1.0
     """How often `monitors` are told what has changed. Subscribers choose for themselves."""
     key: str | None = None
-    """Authenticates every datagram, in both directions, for those who have the same key. 16 to 64 characters."""
+    """Authenticates every datagram, in both directions, for those who have the same key. At least 16 characters."""
     key_file: str | None = None
     """File whose first line is the key; others than its owner and group must have no access to it. Not together with
     `key`.

@@ -241,7 +241,7 @@ def _check_key(key: str | None) -> None:
 
 
 def _check_prefix(prefix: str) -> None:
-    if not re.fullmatch(r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)?", prefix):
+    if len(prefix) > 100 or not re.fullmatch(r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)?", prefix):
         raise ValueError("must be letters, digits, '_' and '-', in parts joined by '.', as in 'prod.snqd'")
 
 

@@ -78,6 +78,11 @@ class DaemonFact(Fact, frozen=True, tag=1):
     """How many depth facts there are."""
     queues: Count
     """How many queue facts there are."""
+    dialect: str = ""
+    """Empty = our own. `legacy` = the pings of StatusNet 0.9 or GNU social, gathered by whoever tells it
+    (`legacy.py`): how many of them were lost is not known, and there is nothing in them but phases and counters. 0
+    means *not known* in every other field then, and `started` is when the first ping was heard.
+    """
 
 
 class WorkerFact(Fact, frozen=True, tag=2):
@@ -315,10 +320,28 @@ class QueueFact(Fact, frozen=True, tag=10):
         return (self.queue,)
 
 
+class CounterFact(Fact, frozen=True, tag=11):
+    """Something that was counted under a name for which no other fact has a field: of a legacy daemon."""
+
+    counter: str
+    """By the name that the sender uses: enqueued, switch, siteupdate, xmpp_process …"""
+    owner: str
+    """What it was counted for: `queue:NAME`, `site:NAME` or `thread:NAME`; empty = the daemon. One event counts once
+    for each of its owners.
+    """
+    count: Count
+    """Since the daemon was first heard."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.counter, self.owner)
+
+
 AnyFact = (
     DaemonFact | WorkerFact | FlowFact | DepthFact | StoreFact | EventFact | AlarmFact | MemoryFact | CanaryFact
-    | QueueFact
+    | QueueFact | CounterFact
 )  # fmt: skip
 KINDS: tuple[type[Fact], ...] = (
-    DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact, QueueFact
+    DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact, QueueFact,
+    CounterFact
 )  # fmt: skip
