@@ -34,8 +34,8 @@ Fields = Annotated[
 """Fields of an event. Flat, so that what a stranger sends cannot be nested deeper than a reader can walk."""
 
 
-class Fact(msgspec.Struct, frozen=True, array_like=True, tag_field="kind"):
-    """Base of all kinds."""
+class Fact(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", gc=False):
+    """Base of all kinds. Nothing in a fact can refer back to it, so the garbage collector need not look (`gc`)."""
 
     @property
     def key(self) -> tuple[Any, ...]:
