@@ -122,7 +122,7 @@ class TelemetryConfig:
     authenticate a ping, so an address that others can reach needs `legacy_senders`.
     """
     legacy_http_listen: str | None = None
-    """The same pings as HTTP POST, `HOST:PORT`."""
+    """The same pings as HTTP POST, `HOST:PORT`; needs the package `h11` (`pip install 'snqd[legacy]'`)."""
     legacy_senders: tuple[str, ...] = ()
     """Addresses or networks whose pings are believed, such as `192.0.2.7` or `10.0.0.0/8`; the others are counted and
     dropped. Empty = everyone who can reach a loopback address.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from snqd.config.schema import AlarmsConfig, Config
 
 STATSD_MISSING = "telemetry.statsd is set and the package statsd is not installed: pip install 'snqd[statsd]'"
+H11_MISSING = "telemetry.legacy_http_listen is set and the package h11 is not installed: pip install 'snqd[legacy]'"
 
 
 def alarm_command(config: AlarmsConfig) -> tuple[str, ...]:
@@ -42,6 +43,8 @@ def startup_problems(config: Config) -> Iterator[str]:
             yield str(error)
     if config.telemetry.statsd is not None and find_spec("statsd") is None:
         yield STATSD_MISSING
+    if config.telemetry.legacy_http_listen is not None and find_spec("h11") is None:
+        yield H11_MISSING
 
 
 def check_startup(config: Config) -> None:

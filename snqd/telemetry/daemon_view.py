@@ -17,6 +17,7 @@ from snqd.telemetry.facts import (
     AlarmFact,
     AnyFact,
     CanaryFact,
+    CounterFact,
     DaemonFact,
     DepthFact,
     EventFact,
@@ -85,6 +86,7 @@ class DaemonView:
         alarms: Table[Pair, AlarmFact] = Table(attrgetter("name", "subject"), limits.alarms, budget)
         memory: Table[Pair, MemoryFact] = Table(attrgetter("worker", "queue"), limits.memory, budget)
         canaries: Table[str, CanaryFact] = Table(attrgetter("queue"), limits.queues, budget)
+        counters: Table[Pair, CounterFact] = Table(attrgetter("counter", "owner"), limits.counters, budget)
         self._daemon: Table[None, DaemonFact] = Table(_nothing, 1, budget)
         self._store: Table[None, StoreFact] = Table(_nothing, 1, budget)
         self._tables: dict[type[AnyFact], Table[Any, Any]] = {
@@ -95,6 +97,7 @@ class DaemonView:
             AlarmFact: alarms,
             MemoryFact: memory,
             CanaryFact: canaries,
+            CounterFact: counters,
             DaemonFact: self._daemon,
             StoreFact: self._store,
         }
@@ -103,6 +106,7 @@ class DaemonView:
         self.depths = self._depths.facts
         self.queues = self._queues.facts
         self.alarms, self.memory, self.canaries = alarms.facts, memory.facts, canaries.facts
+        self.counters = counters.facts
         self._books = Books(self._flows, self._depths)
         self._events = EventList(limits.events, budget)
         self.events = self._events.events
@@ -138,6 +142,11 @@ class DaemonView:
     def lost(self) -> int:
         """Datagrams that are missing between those that came. One that is late was lost until it came."""
         return self._lost_before + sum(each.missing for each in self._sessions.values())
+
+    @property
+    def is_loss_known(self) -> bool:
+        """Whether `lost` counts everything that the daemon said: a legacy daemon does not number its pings."""
+        return self.daemon is None or not self.daemon.dialect
 
     @property
     def is_complete(self) -> bool:

@@ -54,10 +54,13 @@ BODY_LIMIT: Final = 8192
 FIELD_LIMIT: Final = 32
 NAME_LIMIT: Final = 128
 """Characters of a name; what is longer is cut."""
-THREAD_LIMIT: Final = 1000
-FLOW_LIMIT: Final = 10_000
-COUNTER_LIMIT: Final = 2_000
-SENDER_LIMIT: Final = 64
+THREAD_LIMIT: Final = 500
+FLOW_LIMIT: Final = 5_000
+COUNTER_LIMIT: Final = 1_000
+SENDER_LIMIT: Final = 16
+"""With the limits above, all senders together stay below half of what a `Fleet` keeps: pings can be forged, and must
+not take the room of daemons that cannot.
+"""
 SILENCE_SECONDS: Final = 600.0
 """A thread that was silent for this long is gone: their loop turns at least once a minute. A sender that was silent for
 this long makes room for a new one."""

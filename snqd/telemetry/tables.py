@@ -30,6 +30,7 @@ class Limits:
     queues: int = 4096
     alarms: int = 4096
     memory: int = 20_000
+    counters: int = 4096
     events: int = 500
     """The latest are kept."""
 

@@ -312,14 +312,18 @@ def test_the_alarm_program_is_found_with_its_arguments(tmp_path: Path) -> None:
 def test_everything_that_a_daemon_would_miss_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("snqd.config.startup.find_spec", lambda _name: None)
     config = Config(
-        telemetry=TelemetryConfig(key_file=str(tmp_path / "none"), statsd="127.0.0.1:8125"),
+        telemetry=TelemetryConfig(
+            key_file=str(tmp_path / "none"), statsd="127.0.0.1:8125", legacy_http_listen="[::1]:80"
+        ),
         alarms=AlarmsConfig(exec="no-such-program"),
     )
 
     found = list(startup_problems(config))
 
-    assert [line.partition(" ")[0] for line in found] == ["telemetry.key_file", "alarms.exec", "telemetry.statsd"]
-    assert found[-1].endswith("pip install 'snqd[statsd]'")
+    assert [line.partition(" ")[0].partition(".")[2] for line in found] == [
+        "key_file", "exec", "statsd", "legacy_http_listen"
+    ]  # fmt: skip
+    assert [line.rpartition("pip install ")[2] for line in found[-2:]] == ["'snqd[statsd]'", "'snqd[legacy]'"]
     with pytest.raises(ConfigError, match=r"telemetry\.key_file"):
         check_startup(config)
     check_startup(Config())
