@@ -11,6 +11,7 @@ _FIXTURE_MODULES = (
     "tests.support.stores",
     "tests.support.postgres",
     "tests.support.pgbouncer",
+    "tests.support.statsd_server",
     "tests.support.processes",
     "tests.support.daemons",
     "tests.support.command",
