@@ -185,7 +185,7 @@ class DaemonView:
         self.source, self.last_seen = source, now
         self.received += 1
         self.unknown += datagram.unknown
-        sequence = self._sequence(header.session, now)
+        sequence = self._sequence(header, now)
         place = sequence.take(header.sequence)
         sequence.last_seen = now
         if place is Place.REPEATED:
@@ -233,21 +233,27 @@ class DaemonView:
         self._events.begin_sender()
         self.boot, self.sender, self.sent_at = header.boot, header.sender, header.sent_at
 
-    def _sequence(self, session: int, now: float) -> Sequence:
-        """The sequence of a session; it becomes the one whose facts count if it is new or the other is silent.
+    def _sequence(self, header: Header, now: float) -> Sequence:
+        """The sequence of a session. The session whose facts count is the newest, or the one that is not silent.
 
         Numbers of different sessions cannot be compared, so the facts of one session at a time are used. All
         sessions say the same.
         """
+        session = header.session
         found = self._sessions.get(session)
         if found is None:
             found = self._sessions[session] = Sequence()
-            self._turn_to(session)
+            if self._session < 0 or header.sent_at >= self.sent_at or self._is_silent(now):
+                self._turn_to(session)
             if len(self._sessions) > SESSIONS:
-                self._lost_before += self._sessions.pop(next(iter(self._sessions))).missing
-        elif session != self._session and now - self._sessions[self._session].last_seen > SILENCE_SECONDS:
+                oldest = next(each for each in self._sessions if each not in (session, self._session))
+                self._lost_before += self._sessions.pop(oldest).missing
+        elif session != self._session and self._is_silent(now):
             self._turn_to(session)
         return found
+
+    def _is_silent(self, now: float) -> bool:
+        return now - self._sessions[self._session].last_seen > SILENCE_SECONDS
 
     def _turn_to(self, session: int) -> None:
         if self._session >= 0:
