@@ -62,26 +62,20 @@ class Figures:
         if self._is_too_early(view):
             return []
         is_first = self._begin_life(view)
-        changed: set[str] = set()
+        fresh: defaultdict[str, list[int]] = defaultdict(lambda: list(_NOTHING))
         for pair, flow in view.flows.items():
             before = self._flows.get(pair)
             if before is not flow:
                 self._flows[pair] = flow
-                changed.update(self._add(flow, before))
+                self._add(fresh, flow, before)
                 if not is_first:
                     self._add_durations(flow, before)
+        changed = [(f"{name}.{counter}", more) for name, counts in fresh.items() for counter, more in _named(counts)]
+        for name, more in changed:
+            self._seen[name] += more
         if is_first and (self._sent_memory is None or self._sent_memory.is_full):
             self._sent = dict(self._seen) | self._sent  # where it is not known how much has been told, tell none of it
-        found = []
-        for name in changed:
-            value = self._seen[name]
-            increment = value - self._sent.get(name, 0)
-            if increment > 0:
-                self._sent[name] = value
-                if self._sent_memory is not None:
-                    self._sent_memory.set(name, value)
-                found.append((name, increment))
-        return found
+        return [told for name, _more in changed if (told := self._owed(name))]
 
     def timings(self, now: float) -> Iterator[tuple[str, float]]:
         """Milliseconds of what ran since the last call, at most `TIMINGS_PER_TICK` of it. After `increments`."""
@@ -139,20 +133,26 @@ class Figures:
             self._sent_memory.clear()
         return is_first
 
-    def _names(self, flow: FlowFact) -> list[str]:
-        names = [f"queue.{part(flow.queue)}"]
-        if self._with_sites:
-            names.append(f"site.{part(flow.site)}")
-        return names
+    def _owed(self, name: str) -> tuple[str, int] | None:
+        """What is still to be told of a counter, and is taken for told from now on."""
+        value = self._seen[name]
+        increment = value - self._sent.get(name, 0)
+        if increment <= 0:
+            return None
+        self._sent[name] = value
+        if self._sent_memory is not None:
+            self._sent_memory.set(name, value)
+        return name, increment
 
-    def _add(self, flow: FlowFact, before: FlowFact | None) -> Iterator[str]:
-        """Add what is new to the sums; the names that changed."""
+    def _add(self, fresh: defaultdict[str, list[int]], flow: FlowFact, before: FlowFact | None) -> None:
+        """Add what is new in a flow, for its queue and perhaps for its site."""
         old = _counts(before) if before is not None else _NOTHING
-        for counter, now, then in zip(COUNTERS, _counts(flow), old, strict=True):
-            if now > then:
-                for name in self._names(flow):
-                    self._seen[f"{name}.{counter}"] += now - then
-                    yield f"{name}.{counter}"
+        more = [max(0, now - then) for now, then in zip(_counts(flow), old, strict=True)]
+        if any(more):
+            for name in (f"queue.{part(flow.queue)}", f"site.{part(flow.site)}")[: 1 + self._with_sites]:
+                sums = fresh[name]
+                for place, each in enumerate(more):
+                    sums[place] += each
 
     def _add_durations(self, flow: FlowFact, before: FlowFact | None) -> None:
         queue = f"queue.{part(flow.queue)}"
@@ -174,18 +174,26 @@ class Figures:
         self._interval_began = now
 
     def _add_depths(self, found: defaultdict[str, float], view: DaemonView, now: float) -> None:
-        for depth in view.depths.values():
-            for name in (f"queue.{part(depth.queue)}", f"site.{part(depth.site)}")[: 1 + self._with_sites]:
-                found[f"{name}.depth"] += depth.ready
-                found[f"{name}.scheduled"] += depth.scheduled
-                found[f"{name}.in_flight"] += depth.in_flight
-                found[f"{name}.dead"] += depth.dead
+        groups = [("queue", view.queue_totals())]
+        if self._with_sites:
+            groups.append(("site", view.site_totals()))
+        for kind, totals in groups:
+            for key, each in totals.items():
+                name = f"{kind}.{part(key)}"
+                found[f"{name}.depth"] += each.ready
+                found[f"{name}.scheduled"] += each.scheduled
+                found[f"{name}.in_flight"] += each.in_flight
+                found[f"{name}.dead"] += each.dead
                 lag = f"{name}.lag_seconds"
-                found[lag] = max(found[lag], round(depth.lag_seconds, 3))
+                found[lag] = max(found[lag], round(each.lag_seconds, 3))
         self._waiting.update((name, now + GONE_SECONDS) for name, value in found.items() if value)
         self._waiting = {name: until for name, until in self._waiting.items() if until > now}
         for name in self._waiting:
             found[name] += 0
+
+
+def _named(counts: list[int]) -> Iterator[tuple[str, int]]:
+    return ((counter, count) for counter, count in zip(COUNTERS, counts, strict=True) if count)
 
 
 def _counts(flow: FlowFact) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from snqd.telemetry.facts import (
     AlarmFact,
     AnyFact,
     CanaryFact,
+    CounterFact,
     DaemonFact,
     DepthFact,
     EventFact,
@@ -48,7 +49,8 @@ ALARM = AlarmFact("lag", "mail", True, 1_764_000_001.0, 400.0, 300.0, "mail wait
 MEMORY = MemoryFact("main.1", "mail", -4096, 9, -1.0)
 CANARY = CanaryFact("mail", 3, 2, 1_764_000_001.0, 1_764_000_000.0, 0.01)
 QUEUE = QueueFact("mail", 1, True, "", 1.5, 1.25, 12.0, True)
-ONE_OF_EACH: tuple[AnyFact, ...] = (DAEMON, WORKER, FLOW, DEPTH, STORE, EVENT, ALARM, MEMORY, CANARY, QUEUE)
+COUNTER = CounterFact("xmpp_process", "thread:xmpp.1", 5)
+ONE_OF_EACH: tuple[AnyFact, ...] = (DAEMON, WORKER, FLOW, DEPTH, STORE, EVENT, ALARM, MEMORY, CANARY, QUEUE, COUNTER)
 
 
 def changed(fact: F, **values: Any) -> F:
