@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -24,6 +25,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from snqd.telemetry.daemon_view import DaemonView
     from tests.support.statsd_server import StatsdServer
 
 
@@ -41,22 +43,33 @@ class Heard:
     def __init__(self, family: int, host: str) -> None:
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
-        self._socket.setblocking(False)
         self.address = Address(host, self._socket.getsockname()[1])
 
-    def datagrams(self) -> list[bytes]:
-        """On loopback a datagram has arrived when it has been sent."""
-        found = []
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                found.append(self._socket.recv(65_536))
+    def datagrams(self, lines: int) -> list[bytes]:
+        """The next ones, until so many lines have come."""
+        found: list[bytes] = []
+        deadline = time.monotonic() + 10
+        while (have := sum(datagram.count(b"\n") + 1 for datagram in found)) < lines:
+            readable, _, _ = select.select([self._socket], [], [], deadline - time.monotonic())
+            assert readable, f"{have} of {lines} lines came"
+            found.append(self._socket.recv(65_536))
+        assert have == lines
         return found
 
-    def lines(self) -> list[str]:
-        return [line for datagram in self.datagrams() for line in datagram.decode("ascii").split("\n")]
+    def lines(self, count: int) -> list[str]:
+        return [line for datagram in self.datagrams(count) for line in datagram.decode("ascii").split("\n")]
 
     def close(self) -> None:
         self._socket.close()
+
+
+def opened(address: Address, prefix: str = "snqd", **options: Any) -> contextlib.closing[Statsd]:
+    return contextlib.closing(Statsd(address, prefix, **options))
+
+
+def lines_after_tick(statsd: Statsd, view: DaemonView) -> int:
+    statsd.tick(view)
+    return statsd.lines
 
 
 @pytest.fixture(params=[(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")], ids=["IPv4", "IPv6"])
@@ -68,40 +81,40 @@ def heard(request: pytest.FixtureRequest) -> Iterator[Heard]:
 
 def test_each_tick_tells_what_is_new(heard: Heard) -> None:
     clock, told = Clock(), Told()
-    statsd = Statsd(heard.address, "prod.snqd", clock=clock)
-    statsd.tick(told.tell(flow(handled=10), depth(ready=4), worker("main.1")))
-    first = heard.lines()
-    clock.now = 1.0
+    with opened(heard.address, "prod.snqd", clock=clock) as statsd:
+        statsd.tick(told.tell(flow(handled=10), depth(ready=4), worker("main.1")))
+        first = heard.lines(statsd.lines)
+        clock.now = 1.0
 
-    statsd.tick(told.tell(flow(handled=13, run={0.1: 1}), depth(ready=2), worker("main.1")))
+        statsd.tick(told.tell(flow(handled=13, run={0.1: 1}), depth(ready=2), worker("main.1")))
 
-    lines = heard.lines()
-    assert "prod.snqd.queue.mail.depth:4.0|g" in first
-    assert not any("|c" in line for line in first), "no history"
-    assert sorted(line for line in lines if "|ms" not in line) == [
-        "prod.snqd.queue.mail.depth:2.0|g",
-        "prod.snqd.queue.mail.handled:3|c",
-    ]
-    assert sum(line.startswith("prod.snqd.queue.mail.run:") for line in lines) == 1
-    clock.now = 10.0
-    statsd.tick(told.view)
-    assert set(heard.lines()) > {"prod.snqd.queue.mail.scheduled:0.0|g"}, "told again, though unchanged"
-    statsd.close()
+        lines = heard.lines(3)
+        assert "prod.snqd.queue.mail.depth:4.0|g" in first
+        assert not any("|c" in line for line in first), "no history"
+        assert sorted(line for line in lines if "|ms" not in line) == [
+            "prod.snqd.queue.mail.depth:2.0|g",
+            "prod.snqd.queue.mail.handled:3|c",
+        ]
+        assert sum(line.startswith("prod.snqd.queue.mail.run:") for line in lines) == 1
+        clock.now, before = 10.0, statsd.lines
+        statsd.tick(told.view)
+        again = heard.lines(statsd.lines - before)
+        assert "prod.snqd.queue.mail.scheduled:0.0|g" in again, "told again, though unchanged"
 
 
 def test_datagrams_are_full_but_not_too_long(heard: Heard) -> None:
-    statsd = Statsd(heard.address, "")
     told = Told()
-    statsd.tick(told.tell(flow()))
-    heard.datagrams()
+    with opened(heard.address, "") as statsd:
+        statsd.tick(told.tell(flow()))
+        heard.lines(statsd.lines)
+        before = statsd.lines
 
-    statsd.tick(told.tell(*(flow(queue=f"queue-{number:03}", handled=1) for number in range(400))))
+        statsd.tick(told.tell(*(flow(queue=f"queue-{number:03}", handled=1) for number in range(400))))
 
-    datagrams = heard.datagrams()
+        datagrams = heard.datagrams(statsd.lines - before)
     assert max(map(len, datagrams)) <= statsd_module.DATAGRAM_BYTES
-    assert len(datagrams) <= sum(map(len, datagrams)) / statsd_module.DATAGRAM_BYTES * 1.1 + 1
+    assert min(map(len, datagrams[:-1])) > statsd_module.DATAGRAM_BYTES - 100
     assert sum(datagram.count(b"|c") for datagram in datagrams) == 400
-    statsd.close()
 
 
 def test_no_server_costs_nothing_and_raises_nothing() -> None:
@@ -109,14 +122,12 @@ def test_no_server_costs_nothing_and_raises_nothing() -> None:
         taken.bind(("127.0.0.1", 0))
         address = Address("127.0.0.1", taken.getsockname()[1])
     told = Told()
-    statsd = Statsd(address, "snqd")
+    with opened(address) as statsd:
+        for number in range(20):
+            statsd.tick(told.tell(flow(handled=number)))
 
-    for number in range(20):
-        statsd.tick(told.tell(flow(handled=number)))
-
-    assert statsd.problem == ""
-    statsd.close()
-    statsd.close()
+        assert statsd.problem == ""
+        statsd.close()
 
 
 def test_increments_wait_until_the_name_of_the_server_is_found(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,26 +139,22 @@ def test_increments_wait_until_the_name_of_the_server_is_found(heard: Heard, mon
 
     monkeypatch.setattr("snqd.exporters.resolving.find", slow)
     told = Told()
-    statsd = Statsd(Address("statsd.example.net", heard.address.port), "snqd")
-    view = told.tell(flow(handled=1))
-    began = time.monotonic()
-    for _ in range(100):
-        statsd.tick(view)
-    assert time.monotonic() - began < 5, "nothing waited for the answer"
-    assert heard.datagrams() == []
-    assert statsd.problem == f"statsd.example.net:{heard.address.port}: not looked up yet"
+    with opened(Address("statsd.example.net", heard.address.port)) as statsd:
+        view = told.tell(flow(handled=1))
+        began = time.monotonic()
+        for _ in range(100):
+            statsd.tick(view)
+        assert time.monotonic() - began < 5, "nothing waited for the answer"
+        assert statsd.lines == 0
+        assert statsd.problem == f"statsd.example.net:{heard.address.port}: not looked up yet"
 
-    may_answer.set()
+        may_answer.set()
+        eventually(lambda: lines_after_tick(statsd, view))
 
-    def ticked() -> bool:
-        statsd.tick(view)
-        return bool(heard.datagrams())
-
-    eventually(ticked)
-    statsd.tick(told.tell(flow(handled=3)))
-    assert "snqd.queue.mail.handled:2|c" in heard.lines()
-    assert statsd.problem == ""
-    statsd.close()
+        heard.lines(statsd.lines)
+        statsd.tick(told.tell(flow(handled=3)))
+        assert heard.lines(1) == ["snqd.queue.mail.handled:2|c"]
+        assert statsd.problem == ""
 
 
 def answered(resolver: Resolver) -> Found | None:
@@ -212,14 +219,11 @@ def test_numbers_are_never_looked_up() -> None:
 def test_localhost_is_found(heard: Heard) -> None:
     if ":" in heard.address.host:
         return  # IPv4 is preferred
-    statsd, told = Statsd(Address("localhost", heard.address.port), "snqd"), Told()
+    view = Told().tell(flow())
+    with opened(Address("localhost", heard.address.port)) as statsd:
+        eventually(lambda: lines_after_tick(statsd, view))
 
-    def ticked() -> bool:
-        statsd.tick(told.tell(flow()))
-        return bool(heard.datagrams())
-
-    eventually(ticked)
-    statsd.close()
+        assert heard.lines(statsd.lines)
 
 
 def test_it_is_opened_as_configured_or_not_at_all() -> None:
@@ -245,29 +249,33 @@ def test_without_the_package_one_line_says_what_to_install(monkeypatch: pytest.M
 
 def test_a_real_server_understands_every_line(statsd_server: StatsdServer) -> None:
     clock, told = Clock(), Told()
-    statsd = Statsd(Address("127.0.0.1", statsd_server.port), "snqd", with_sites=True, clock=clock)
     strange = flow(queue="a.b:c|d@e f#ö\n", site="../x")
-    statsd.tick(told.tell(flow(), strange))
-    for number in range(1, 12):
-        clock.now = float(number)
-        view = told.tell(
-            flow(handled=10 * number, failed=number, run={0.05: number}, wait={0.5: number}),
-            flow(queue=strange.queue, site=strange.site, handled=number),
-            depth(ready=100 - number, lag_seconds=1.5),
-            worker("main.1", phase="handling", rss_bytes=123_456_789),
-        )
-        statsd.tick(view)
+    with opened(Address("127.0.0.1", statsd_server.port), with_sites=True, clock=clock) as statsd:
+        statsd.tick(told.tell(flow(), strange))
+        for number in range(1, 12):
+            clock.now = float(number)
+            view = told.tell(
+                flow(handled=10 * number, failed=number, run={0.05: number}, wait={0.5: number}),
+                flow(queue=strange.queue, site=strange.site, handled=number),
+                depth(ready=100 - number, lag_seconds=1.5),
+                worker("main.1", phase="handling", rss_bytes=123_456_789),
+            )
+            statsd.tick(view)
 
-    eventually(lambda: statsd_server.counter("snqd.queue.mail.handled") == 110)
-    eventually(lambda: statsd_server.gauge("snqd.queue.mail.depth") == 89)
-    assert statsd_server.counter("snqd.queue.mail.failed") == 11
-    assert statsd_server.counter("snqd.site.a_example.handled") == 110
-    assert statsd_server.counter("snqd.queue.a_b_c_d_e_f___.handled") == 11
-    assert statsd_server.gauge("snqd.queue.mail.lag_seconds") == 1.5
-    assert statsd_server.gauge("snqd.daemon.main.web1_example.workers.handling") == 1
-    assert statsd_server.gauge("snqd.daemon.main.web1_example.rss_bytes") == 123_456_789
-    assert statsd_server.gauge("snqd.queue.mail.run_p95_seconds") == pytest.approx(0.05, rel=0.2)
-    assert statsd_server.timings("snqd.queue.mail.run")
-    assert statsd_server.timings("snqd.queue.mail.wait")
+    counters = {
+        "queue.mail.handled": 110,
+        "queue.mail.failed": 11,
+        "site.a_example.handled": 110,
+        "queue.a_b_c_d_e_f___.handled": 11,
+    }
+    gauges = {
+        "queue.mail.depth": 89,
+        "queue.mail.lag_seconds": 1.5,
+        "daemon.main.web1_example.workers.handling": 1,
+        "daemon.main.web1_example.rss_bytes": 123_456_789,
+        "queue.mail.run_p95_seconds": pytest.approx(0.05, rel=0.2),
+    }
+    eventually(lambda: {name: statsd_server.counter(f"snqd.{name}") for name in counters} == counters)
+    eventually(lambda: {name: statsd_server.gauge(f"snqd.{name}") for name in gauges} == gauges)
+    eventually(lambda: statsd_server.timings("snqd.queue.mail.run") and statsd_server.timings("snqd.queue.mail.wait"))
     assert statsd_server.complaints() == []
-    statsd.close()

@@ -87,8 +87,12 @@ def test_one_turn_takes_a_bounded_number_and_the_rest_follows() -> None:
     with open_ear() as (ear, _senders, port):
         send(port, *[HANDLED] * (ears.BURST + 50))
 
-        assert ear.turn(1.0) == ears.BURST
-        assert ear.turn(1.0) == 50
+        turns: list[int] = []
+        while sum(turns) < ears.BURST + 50:
+            assert select.select([ear], [], [], 10)[0]
+            turns.append(ear.turn(1.0))
+
+        assert max(turns) <= ears.BURST
         assert ear.turn(1.0) == 0
 
 

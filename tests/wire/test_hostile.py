@@ -85,5 +85,5 @@ def test_the_fuzzer_finds_nothing(seed: int) -> None:
             victim.look()
 
     victim.look()
-    assert victim.seen["read"] > 500
+    assert victim.seen["read"] > 400
     assert len(victim.seen) == 8
