@@ -159,7 +159,7 @@ def _time(text: str) -> float:
         at = float(text[:32].replace(",", "."))
     except ValueError:
         return 0.0
-    return at if math.isfinite(at) and 0 < at < 1e11 else 0.0
+    return at if 0 < at < 1e11 else 0.0
 
 
 class _Thread:

@@ -267,6 +267,14 @@ def test_gauges_tell_what_there_is() -> None:
     assert gauges[f"{daemon}.workers.backoff"] == 0
 
 
+def test_depths_of_names_that_become_the_same_are_added_and_the_higher_lag_counts() -> None:
+    view = Told().tell(depth("a.b", ready=1, lag_seconds=9.0), depth("a:b", ready=2, lag_seconds=3.0))
+
+    gauges = Figures().gauges(view, 0.0)
+
+    assert (gauges["queue.a_b.depth"], gauges["queue.a_b.lag_seconds"]) == (3, 9.0)
+
+
 def test_a_store_that_is_not_connected_has_no_round_trip() -> None:
     gauges = Figures().gauges(Told().tell(store(connected=False, round_trip_seconds=-1)), 0.0)
 

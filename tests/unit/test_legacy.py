@@ -89,7 +89,8 @@ def test_what_other_senders_may_write_is_read_too(body: bytes, expected: legacy.
         b"state=poll",
         b"owners%5B0%5D=queue%3Aa",
         b"snqd\x01\x01\x00",
-        b"a" * 1_000_000,
+        HANDLED + b"&padding=" + b"a" * 1_000_000,
+        HANDLED + b"&a" * 40,
         b"counter=handled&" + b"&".join(b"owners%%5B%d%%5D=queue%%3A%d" % (n, n) for n in range(5000)),
     ],
 )

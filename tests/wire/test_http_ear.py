@@ -115,6 +115,17 @@ async def test_a_connection_is_used_again() -> None:
         assert handled(ear) == 3
 
 
+async def test_who_asks_before_sending_a_body_is_told_to_go_on() -> None:
+    async with open_ear() as ear:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(ear))
+        writer.write(request(HANDLED, b"Expect: 100-continue", CLOSE).removesuffix(HANDLED))
+
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 100 ")
+        writer.write(HANDLED)
+        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 204 ")
+        writer.close()
+
+
 async def test_requests_that_come_together_are_all_answered() -> None:
     async with open_ear() as ear:
         answer = await talk(ear, request(HANDLED) * 3 + request(HANDLED, CLOSE))
