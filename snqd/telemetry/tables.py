@@ -21,7 +21,7 @@ class Limits:
     """Most things that a fleet keeps. What comes beyond is refused and counted."""
 
     daemons: int = 1000
-    facts: int = 250_000
+    facts: int = 150_000
     """Of all daemons together, events among them."""
     workers: int = 1024
     """Per daemon, like those below."""

@@ -40,6 +40,8 @@ _NAME_BYTES: Final = 64
 _HEADER_BYTES: Final = 1 + 2 * (2 + _NAME_BYTES) + 5 * 9
 FACT_LIMIT: Final = LIMIT - _PREFIX - _HASH - _HEADER_BYTES - 4
 """Bytes that the facts of one datagram may take together, whoever sends it."""
+MOST_FACTS: Final = 200
+"""Facts in a datagram: more than fit, unless they are made to keep the reader busy."""
 BODY_LIMIT: Final = LIMIT - _PREFIX - _HASH
 
 Reason = Literal["not ours", "version", "kind", "truncated", "not authentic", "no key here", "malformed"]
@@ -85,12 +87,12 @@ class Datagram(NamedTuple):
 
 class _Body(msgspec.Struct, array_like=True):
     header: Header
-    facts: Annotated[tuple[AnyFact, ...], Meta(max_length=LIMIT)]
+    facts: Annotated[tuple[AnyFact, ...], Meta(max_length=MOST_FACTS)]
 
 
 class _RawBody(msgspec.Struct, array_like=True):
     header: Header
-    facts: Annotated[tuple[msgspec.Raw, ...], Meta(max_length=LIMIT)]
+    facts: Annotated[tuple[msgspec.Raw, ...], Meta(max_length=MOST_FACTS)]
 
 
 _encoder = msgspec.msgpack.Encoder()

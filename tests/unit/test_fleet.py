@@ -149,6 +149,14 @@ def test_of_two_living_sessions_the_other_is_used_when_the_first_falls_silent() 
     assert view.flows[PAIR] == news
 
 
+def test_losses_of_earlier_hubs_stay_counted() -> None:
+    _fleet, view = folded(
+        datagram(), datagram(sequence=5), datagram(sender=BOOT + 9), datagram(sender=BOOT + 9, sequence=3)
+    )
+
+    assert view.lost == 4
+
+
 def test_losses_of_sessions_that_are_forgotten_stay_counted() -> None:
     fleet, view = folded(datagram(FLOW, session=1), datagram(FLOW, session=1, sequence=5))
     for session in range(2, SESSIONS + 5):
@@ -177,6 +185,17 @@ def test_facts_that_are_not_told_again_expire_by_the_clock_of_the_daemon() -> No
     assert fleet.facts == 1
 
 
+def test_what_expired_does_not_count_for_completeness() -> None:
+    other = changed(FLOW, site="b.example")
+    daemon = changed(DAEMON, flows=2)
+    fleet, view = folded(datagram(daemon, FLOW, other))
+    assert view.is_complete
+
+    tick(fleet, daemon, FLOW, begin=2, seconds=20)
+
+    assert not view.is_complete
+
+
 def test_a_late_datagram_does_not_bring_back_what_expired() -> None:
     fleet, view = folded(datagram(FLOW))
     tick(fleet, WORKER, begin=3, seconds=20)
@@ -188,8 +207,8 @@ def test_a_late_datagram_does_not_bring_back_what_expired() -> None:
 
 
 def test_nothing_expires_while_nothing_comes_nor_by_one_leap_of_the_clock() -> None:
-    fleet, view = folded(datagram(FLOW))
-    apply(fleet, [datagram(WORKER, sequence=2, sent_at=HEADER.sent_at + 3600)], now=3600.0)
+    fleet, view = folded(datagram(FLOW), datagram(WORKER, sequence=2, sent_at=HEADER.sent_at + 2))
+    apply(fleet, [datagram(WORKER, sequence=3, sent_at=HEADER.sent_at + 3600)], now=3600.0)
 
     assert view.flows
 
@@ -222,6 +241,35 @@ def test_an_event_that_is_late_is_put_in_its_place() -> None:
     _fleet, view = folded(datagram(EVENT, three, sequence=2), datagram(two, sequence=1))
 
     assert view.events == [EVENT, two, three]
+
+
+def test_a_late_event_finds_its_place_among_as_many_as_are_kept() -> None:
+    numbers = (1, 3, 4, 5)
+    fleet, view = folded(datagram(*(changed(EVENT, number=each) for each in numbers)), limits=Limits(events=4))
+
+    apply(fleet, [datagram(changed(EVENT, number=2), sequence=2)])
+
+    assert [event.number for event in view.events] == [2, 3, 4, 5]
+
+
+def test_a_late_event_older_than_all_that_are_kept_is_not_taken() -> None:
+    numbers = (3, 4, 5, 6)
+    fleet, view = folded(datagram(*(changed(EVENT, number=each) for each in numbers)), limits=Limits(events=4))
+
+    apply(fleet, [datagram(changed(EVENT, number=2), sequence=2)])
+
+    assert [event.number for event in view.events] == [3, 4, 5, 6]
+
+
+def test_an_event_that_was_pushed_out_for_want_of_room_does_not_come_back_when_there_is_some() -> None:
+    two, three = changed(EVENT, number=2), changed(EVENT, number=3)
+    fleet, view = folded(datagram(FLOW, EVENT, two), datagram(three, sequence=2), limits=Limits(facts=3))
+    tick(fleet, begin=3, seconds=20)
+    assert not view.flows
+
+    apply(fleet, [datagram(EVENT, sequence=50)])
+
+    assert view.events == [two, three]
 
 
 def test_there_are_limits_per_daemon_and_what_is_beyond_is_counted() -> None:

@@ -117,6 +117,7 @@ def test_text_that_is_not_utf8_costs_only_its_fact() -> None:
         (raw([], header=["main", "host", -1, 0, 0, 0.0]), "malformed"),
         (raw([], header=["main", "host", 1, 0, 0, float("nan")]), "malformed"),
         (raw([], header=["m" * 65, "host", 1, 0, 0, 0.0]), "malformed"),
+        (raw([0] * 201), "malformed"),
         (raw([]) + b"\x00", "malformed"),
         (raw([]) + bytes(LIMIT), "malformed"),
         (raw([])[:-1], "truncated"),
