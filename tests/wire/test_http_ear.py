@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import http.client
+import random
 import shutil
 import subprocess
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -232,3 +234,35 @@ async def test_closing_cuts_off_who_is_connected() -> None:
 
         assert await asyncio.wait_for(reader.read(), 10) == b""
         writer.close()
+
+
+_LINES = (b"POST / HTTP/1.1", b"HEAD / HTTP/1.0", b"CONNECT h:1 HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET / HTTP/2.0")
+_FIELDS = (
+    b"Host: h", b"Upgrade: websocket", b"Connection: upgrade", b"Expect: 100-continue", b"Connection: close",
+    b"Content-Length: 5", b"Content-Length: 0", b"Transfer-Encoding: chunked", b" folded: yes", b"\x00\xff: 1",
+)  # fmt: skip
+_BODIES = (b"", b"hello", b"5\r\nhello\r\n0\r\n\r\n", b"5;x=y\r\nhe", b"\xff" * 9, HANDLED)
+
+
+async def test_no_mixture_of_requests_is_an_error_of_ours() -> None:
+    chance = random.Random(5)
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
+
+    def mixture() -> bytes:
+        fields = [b"Host: h", *chance.choices(_FIELDS, weights=[4] * 8 + [1] * 2, k=chance.randint(0, 4))]
+        head = b"\r\n".join((chance.choice(_LINES), *fields, b"", b""))
+        return (head + chance.choice(_BODIES)) * chance.randint(1, 3)
+
+    async with open_ear(request_seconds=0.05) as ear:
+
+        async def one(sent: bytes) -> None:
+            with contextlib.suppress(ConnectionError):
+                await talk(ear, sent)
+
+        for _ in range(60):
+            await asyncio.gather(*(one(mixture()) for _ in range(10)))
+        assert ear.received > 300
+    gc.collect()
+
+    assert errors == []
