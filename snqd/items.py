@@ -24,6 +24,8 @@ QueueName = NewType("QueueName", str)
 
 DEFAULT_SITE = SiteName("default")
 DEFAULT_FRAME_LIMIT_BYTES = 1024 * 1024
+CANARY_CODEC = "canary"
+"""The codec of items that no handler meets: they are sent to see whether items come through, and never counted."""
 NAME_LIMIT = 63
 """Longest name of a site or queue, in characters."""
 UNIQUE_KEY_LIMIT = 255

@@ -172,6 +172,42 @@ class HistoryEntry(NamedTuple):
     error: str
 
 
+class QueueLag(NamedTuple):
+    """Age in seconds of the oldest ready item of a queue that has one."""
+
+    queue: QueueName
+    lag_seconds: float
+
+
+class SiteDepth(NamedTuple):
+    """What waits for one queue and site. `lag_seconds` as in `QueueFacts`; `is_estimate`: some count is not exact."""
+
+    queue: QueueName
+    site: SiteName
+    ready: int
+    scheduled: int
+    in_flight: int
+    lag_seconds: float
+    dead: int
+    is_estimate: bool
+
+
+class StoreHealth(NamedTuple):
+    """How the store itself is, in the words of `snqd.telemetry.facts.StoreFact`: -1 is not known, 0 or "" is none.
+
+    `pin_pid` is -1 when no process keeps dead rows from being cleaned up, but what `pin_query` names.
+    """
+
+    round_trip_seconds: float
+    table_bytes: int = -1
+    index_bytes: int = -1
+    dead_rows: int = -1
+    last_autovacuum: float = 0.0
+    pin_pid: int = 0
+    pin_age_seconds: float = 0.0
+    pin_query: str = ""
+
+
 HISTORY_LIMIT = 20
 """Entries of history kept per item: the first and the latest ones."""
 ERROR_LIMIT = 2000
@@ -234,6 +270,29 @@ class SchemaStatus:
     """Applied by a newer snqd."""
 
 
+class Probe(Protocol):
+    """Questions that can be asked all day, whatever waits: bounded work, nothing written, nobody kept waiting.
+
+    It has a connection of its own, opened by the first question and again after one that failed, and is used by one
+    thread at a time, which need not be the store's. Every question may raise `StoreUnavailable`, and nothing else.
+    Canary items are left out everywhere but in `has_item`.
+    """
+
+    def lags(self) -> list[QueueLag]:
+        """The exact lag of each queue that has ready items, in order of the queues' names."""
+
+    def depths(self) -> list[SiteDepth]:
+        """What waits, by queue and site: exact where it is little, estimates where it is much."""
+
+    def health(self) -> StoreHealth: ...
+
+    def has_item(self, item: ItemId) -> bool:
+        """Whether an item waits or is claimed."""
+
+    def close(self) -> None:
+        """Give the connection back. A later question opens another."""
+
+
 class Store(Protocol):
     """See the module. `claimant` (set by the worker before the first claim) is what `claimed_by` says."""
 
@@ -294,7 +353,7 @@ class Store(Protocol):
         """Give back what a dead claimant held. Repeating it does nothing: only items still in its name are touched."""
 
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
-        """Queues that have items and are not in `handled`, found without counting items."""
+        """Queues that have items, canaries apart, and are not in `handled`, found without counting items."""
 
     # waking
     def open_wakeups(self) -> list[int]:
@@ -310,7 +369,7 @@ class Store(Protocol):
 
     # people
     def counts(self) -> list[QueueFacts]:
-        """Exact counts per queue and site. Walks the table: for people, not for a hot path."""
+        """Exact counts per queue and site, canaries left out. Walks the table: for people, not for a hot path."""
 
     def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
         """Waiting and claimed items, oldest id first, streamed."""
@@ -329,6 +388,9 @@ class Store(Protocol):
 
     def discard_dead(self, wanted: ItemFilter) -> int:
         """Delete matching dead letters."""
+
+    def probe(self) -> Probe:
+        """What watches the data of this store, in this process or in another one. Opens nothing yet."""
 
     # schema
     def schema_status(self) -> SchemaStatus: ...

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, assert_never
 
 from snqd.errors import LeaseLost
+from snqd.items import CANARY_CODEC
 from snqd.stores.base import (
     Blamed,
     DeadLettered,
@@ -33,13 +34,14 @@ from snqd.stores.base import (
     SchemaStatus,
 )
 from snqd.stores.history import error_text, extended, traceback_text
-from snqd.stores.memory_data import Data, Row, check, facts, matches
+from snqd.stores.memory_data import Data, Row, check, matches
+from snqd.stores.memory_probe import MemoryProbe, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from snqd.config.schema import StoreConfig
-    from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
+    from snqd.items import Item, ItemId, NewItem, QueueName
     from snqd.stores.base import Blame, ItemFilter, Lane, Outcome
 
 
@@ -172,7 +174,8 @@ class MemoryStore:
 
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         with self._data.lock:
-            return sorted({row.queue for row in self._data.items.values()} - set(handled))
+            found = {row.queue for row in self._data.items.values() if row.codec != CANARY_CODEC}
+            return sorted(found - set(handled))
 
     # waking
 
@@ -202,12 +205,7 @@ class MemoryStore:
     # people
 
     def counts(self) -> list[QueueFacts]:
-        found: defaultdict[tuple[QueueName, SiteName], list[Row]] = defaultdict(list)
-        clock = time.time()
-        with self._data.lock:
-            for row in [*self._data.items.values(), *self._data.dead.values()]:
-                found[row.queue, row.site].append(row)
-            return [facts(queue, site, rows, clock) for (queue, site), rows in sorted(found.items())]
+        return count(self._data)
 
     def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
         with self._data.lock:
@@ -242,6 +240,9 @@ class MemoryStore:
             for row in found:
                 del self._data.dead[row.id]
             return len(found)
+
+    def probe(self) -> MemoryProbe:
+        return MemoryProbe(self._data)
 
     # schema
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from snqd.stores.base import Done
 from tests.stores.contract_care import PeopleContract, RepairContract, TransactionContract, WakeupContract
+from tests.stores.contract_probe import ProbeContract
 from tests.stores.contract_work import ClaimContract, EnqueueContract, LeaseContract, OutcomeContract
 from tests.support.racing import Racer
 from tests.support.stores import OpenStore, Recipe, claim, new, waiting
@@ -31,6 +32,7 @@ class StoreContract(
     TransactionContract,
     PeopleContract,
     WakeupContract,
+    ProbeContract,
 ):
     """Everything that holds in one process too."""
 

@@ -26,6 +26,7 @@ from snqd.stores.postgres.connection import Session, guarded
 from snqd.stores.postgres.floors import LOWEST, Floors
 from snqd.stores.postgres.listen import LINGER_SECONDS, Listener
 from snqd.stores.postgres.outcomes import record
+from snqd.stores.postgres.probe import PostgresProbe
 from snqd.stores.postgres.repair import repair
 from snqd.stores.postgres.single import SingleInsert
 from snqd.stores.postgres.texts import number_array, text_array
@@ -389,6 +390,9 @@ class PostgresStore:
         with self._connection.transaction():
             self._execute("unpin_plans")
             yield
+
+    def probe(self) -> PostgresProbe:
+        return PostgresProbe(self._config, self.claimant)
 
     # ---- schema
 

@@ -191,9 +191,10 @@ where item.id = told.id and item.token = told.token
 -- name: unhandled_queues
 -- Jumps from queue to queue in the index of ready items: one probe per queue, however many items.
 with recursive present (queue) as (
-  (select queue from queue_item where state = 'ready' order by queue limit 1)
+  (select queue from queue_item where state = 'ready' and codec <> 'canary' order by queue limit 1)
   union all
-  select (select queue from queue_item where state = 'ready' and queue > present.queue order by queue limit 1)
+  select (select queue from queue_item where state = 'ready' and codec <> 'canary' and queue > present.queue
+          order by queue limit 1)
   from present where present.queue is not null
 )
 select queue from present where queue is not null and queue <> all(%(handled)s::text[]) order by queue
@@ -206,9 +207,9 @@ from (
     count(*) filter (where state = 'scheduled') as scheduled,
     count(*) filter (where state = 'claimed') as claimed, 0 as dead,
     min(available_at) filter (where state = 'ready') as oldest
-  from queue_item group by queue, site
+  from queue_item where codec <> 'canary' group by queue, site
   union all
-  select queue, site, 0, 0, 0, count(*), null from dead_letter group by queue, site
+  select queue, site, 0, 0, 0, count(*), null from dead_letter where codec <> 'canary' group by queue, site
 ) as each_table
 group by queue, site order by queue, site
 

@@ -113,9 +113,10 @@ WHERE state = 'claimed' AND claimed_by = ?
 -- name: ready_queues
 -- The queues that have ready items, by jumping from one to the next in the claim's index.
 WITH RECURSIVE hop (queue) AS (
-    SELECT (SELECT min(queue) FROM queue_item WHERE state = 'ready')
+    SELECT (SELECT queue FROM queue_item WHERE state = 'ready' AND codec <> 'canary' ORDER BY queue LIMIT 1)
     UNION ALL
-    SELECT (SELECT min(queue) FROM queue_item WHERE state = 'ready' AND queue > hop.queue)
+    SELECT (SELECT queue FROM queue_item WHERE state = 'ready' AND codec <> 'canary' AND queue > hop.queue
+            ORDER BY queue LIMIT 1)
     FROM hop WHERE hop.queue IS NOT NULL
 )
 SELECT queue FROM hop WHERE queue IS NOT NULL
@@ -129,9 +130,9 @@ SELECT EXISTS (SELECT 1 FROM queue_item WHERE state = 'ready'),
 SELECT queue, site, sum(state = 'ready'), sum(state = 'scheduled'), sum(state = 'claimed'), sum(state = 'dead'),
     min(CASE WHEN state = 'ready' THEN available_at END)
 FROM (
-    SELECT queue, site, state, available_at FROM queue_item
+    SELECT queue, site, state, available_at FROM queue_item WHERE codec <> 'canary'
     UNION ALL
-    SELECT queue, site, 'dead', NULL FROM dead_letter
+    SELECT queue, site, 'dead', NULL FROM dead_letter WHERE codec <> 'canary'
 )
 GROUP BY queue, site ORDER BY queue, site
 
