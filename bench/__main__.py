@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = ("drain_postgres", "drain_sqlite", "enqueue", "pickup", "idle", "crash", "backlog", "sustained")
+ORDER = ("drain_postgres", "drain_sqlite", "enqueue", "pickup", "idle", "crash", "backlog", "probes", "sustained")
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """What waits by queue and site, put together from the bounded looks that a probe takes into its store.
 
 Of each line (see `estimate.py`) the first rows are counted by the store; a line that ends there is exact. The other
-lines are surveyed, and their numbers are estimates.
+lines are surveyed; those that seem to be short are counted after all, and the others' numbers are estimates.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Literal
 
-    from snqd.stores.estimate import Look, View
+    from snqd.stores.estimate import Look, Survey, View
 
     Kind = Literal["ready", "scheduled", "dead"]
     CountName = Literal["ready", "scheduled", "in_flight", "dead"]
 
 EXACT_ROWS = 5_000
-"""Rows of one line that are counted."""
-READ_ROWS = 20_000
+"""Rows of one line that are counted, when it does not seem to have more."""
+READ_ROWS = 10_000
 """Rows that are counted in all lines of a kind together, unless there are so many lines that each gets the least."""
+HEAD_ROWS = 512
+"""Rows of each line that are counted in any case, but `LEAST_ROWS` when there are many lines."""
 LEAST_ROWS = 64
 CLAIMED_ROWS = 20_000
 """Claimed items that are counted."""
@@ -83,22 +85,36 @@ class Census:
 
     def take(self, kind: Kind, source: Source) -> None:
         """Count or estimate all lines of a kind."""
-        heads = _heads(kind, source)
-        for counted, _is_all in heads.values():
-            for group in counted:
+        lines = list(range(source.lines(kind)))
+        beginnings = _counted(kind, source, lines, HEAD_ROWS)
+        longer = [number for number, found in beginnings.items() if not found.is_all]
+        surveys = self._survey(kind, source, {number: beginnings[number] for number in longer})
+        shorter = [number for number in longer if surveys[number].rows < 1.5 * EXACT_ROWS]
+        for number, beginning in _counted(kind, source, shorter, EXACT_ROWS).items():
+            if beginning.is_all:
+                beginnings[number] = beginning
+                del surveys[number]
+        for beginning in beginnings.values():
+            for group in beginning.counted:
                 self._of(group.queue, group.site).add(kind, group.rows, group.oldest_at)
-        longer = [number for number, (_counted, is_all) in heads.items() if not is_all]
-        ends = [_end(heads[number][0]) for number in longer]
+        for found in surveys.values():
+            self._add_survey(kind, found)
+
+    def _survey(self, kind: Kind, source: Source, beginnings: dict[int, _Beginning]) -> dict[int, Survey]:
+        numbers = list(beginnings)
 
         def look(looks: Sequence[Look]) -> list[View]:
-            return source.look(kind, [one._replace(line=longer[one.line]) for one in looks])
+            return source.look(kind, [one._replace(line=numbers[one.line]) for one in looks])
 
-        for found in survey(ends, look, has_ids=source.has_ids(kind)) if longer else ():
-            for row in found.seen:
-                self._of(row.queue, row.site).add(kind, 1, row.at)
-            for (queue, site), rows in found.estimate().items():
-                self._of(queue, site).add(kind, rows)
-                self._of(queue, site).is_estimate = True
+        ends = [found.end() for found in beginnings.values()]
+        return dict(zip(numbers, survey(ends, look, has_ids=source.has_ids(kind)) if ends else [], strict=True))
+
+    def _add_survey(self, kind: Kind, found: Survey) -> None:
+        for row in found.seen:
+            self._of(row.queue, row.site).add(kind, 1, row.at)
+        for (queue, site), rows in found.estimate().items():
+            self._of(queue, site).add(kind, rows)
+            self._of(queue, site).is_estimate = True
 
     def claimed(self, counts: Iterable[tuple[str, str, int]]) -> None:
         """Add claimed items: queue, site, number. Those of `CLAIMED_ROWS` or more are a lower bound."""
@@ -124,24 +140,24 @@ class Census:
         ]
 
 
-def _heads(kind: Kind, source: Source) -> dict[int, tuple[list[Counted], bool]]:
-    """The counted beginning of each line, and whether it is all of it.
+class _Beginning(NamedTuple):
+    """Of a line: what was counted, and whether that is all of it."""
 
-    Each line gets its share of `READ_ROWS`; what short lines leave of theirs is shared by the long ones.
-    """
-    heads: dict[int, tuple[list[Counted], bool]] = {}
-    wanted, last_limit = list(range(source.lines(kind))), 0
-    while wanted:
-        limit = min(EXACT_ROWS, max(LEAST_ROWS, READ_ROWS // len(wanted)))
-        if limit < 2 * last_limit or limit == last_limit:
-            break
-        for number, counted in zip(wanted, source.first(kind, wanted, limit), strict=True):
-            heads[number] = (counted, sum(group.rows for group in counted) < limit)
-        wanted, last_limit = [number for number in wanted if not heads[number][1]], limit
-    return heads
+    counted: list[Counted]
+    is_all: bool
+
+    def end(self) -> list[Row]:
+        """Its last rows, in the line's order."""
+        return sorted(Row(one.oldest_at, one.last_id, one.queue, one.site) for one in self.counted if one.is_last)
 
 
-def _end(counted: list[Counted]) -> list[Row]:
-    """The last rows of a counted beginning, in the line's order."""
-    rows = [Row(group.oldest_at, group.last_id, group.queue, group.site) for group in counted if group.is_last]
-    return sorted(rows)
+def _counted(kind: Kind, source: Source, numbers: list[int], limit: int) -> dict[int, _Beginning]:
+    """The beginnings of these lines, up to `limit` rows or their share of `READ_ROWS`."""
+    if not numbers:
+        return {}
+    limit = min(limit, max(LEAST_ROWS, READ_ROWS // len(numbers)))
+    found = source.first(kind, numbers, limit)
+    return {
+        number: _Beginning(counted, sum(one.rows for one in counted) < limit)
+        for number, counted in zip(numbers, found, strict=True)
+    }

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-EDGE_ROWS = 32
+EDGE_ROWS = 16
 """Rows that a look shows on each side of its place."""
-LOOKS = 64
+LOOKS = 48
 """Looks into gaps, over all lines."""
 _LOOKS_AT_ONCE = 16
 _HIGHEST_ID = 2**63 - 1
@@ -136,8 +136,9 @@ class Survey:
         self.gaps: list[Gap] = []
 
     @property
-    def is_exact(self) -> bool:
-        return not self.gaps
+    def rows(self) -> float:
+        """How many there seem to be."""
+        return len(self.seen) + sum(gap.rows for gap in self.gaps)
 
     def estimate(self) -> dict[tuple[str, str], float]:
         """Rows in the gaps, by queue and site: as these share the edges of each gap."""

@@ -43,7 +43,7 @@ cross join lateral (
 
 -- name: first_ready
 -- The beginning of each line, counted by site; its last rows one by one when the limit is reached.
-select line.number, line.queue, site, count(*), min(date_part('epoch', available_at)), max(counted.id),
+select line.number, line.queue, site, count(*), date_part('epoch', min(available_at)), max(counted.id),
   last is not null
 from unnest(%(queues)s::text[], %(priorities)s::smallint[], %(ats)s::float8[], %(ids)s::bigint[])
   with ordinality as line (queue, priority, at, id, number)
@@ -79,7 +79,7 @@ cross join lateral (
 
 -- name: first_scheduled
 -- All that is scheduled is one line. Its index has no ids: rows of one moment are in no particular order.
-select 1, queue, site, count(*), min(date_part('epoch', available_at)), max(id), last is not null
+select 1, queue, site, count(*), date_part('epoch', min(available_at)), max(id), last is not null
 from (
   select queue, site, available_at, id, case when nth > %(limit)s - %(edge)s then nth end as last
   from (

@@ -3,7 +3,8 @@
 
 -- name: heads
 -- The first ready item of each queue and priority, by jumping from one to the next in the claim's index; a bounded
--- number of each queue's priorities is looked at.
+-- number of each queue's priorities is looked at. (SQLite would walk over all rows that are equal in the columns of a
+-- comparison, so there is one more, which is equal nowhere.)
 WITH RECURSIVE head (queue, priority, available_at, id, nth) AS (
     SELECT queue, priority, available_at, id, 1 FROM queue_item WHERE id = (
         SELECT id FROM queue_item WHERE state = 'ready' AND codec <> 'canary'
@@ -13,8 +14,8 @@ WITH RECURSIVE head (queue, priority, available_at, id, nth) AS (
         CASE WHEN item.queue = head.queue THEN head.nth + 1 ELSE 1 END
     FROM head JOIN queue_item AS item ON item.id = (
         SELECT id FROM queue_item WHERE state = 'ready' AND codec <> 'canary'
-            AND (queue, priority) >
-                (head.queue, CASE WHEN head.nth < :priorities THEN head.priority ELSE 9223372036854775807 END)
+            AND (queue, priority, available_at) > (
+                head.queue, CASE WHEN head.nth < :priorities THEN head.priority ELSE 9223372036854775807 END, 9e999)
         ORDER BY queue, priority, available_at, id LIMIT 1)
 )
 SELECT queue, priority, available_at, id FROM head
@@ -33,17 +34,33 @@ FROM (
 GROUP BY site, last
 
 -- name: before_ready
--- The rows before a place, latest first.
-SELECT available_at, id, :queue, site FROM queue_item
-WHERE state = 'ready' AND codec <> 'canary' AND queue = :queue AND priority = :priority
-    AND (available_at, id) < (:at, :id)
-ORDER BY available_at DESC, id DESC LIMIT :edge
+-- The rows before a place, latest first. In two parts: a comparison of two columns would walk over what is equal in one.
+SELECT * FROM (
+    SELECT available_at, id, :queue, site FROM queue_item
+    WHERE state = 'ready' AND codec <> 'canary' AND queue = :queue AND priority = :priority
+        AND available_at = :at AND id < :id
+    ORDER BY id DESC LIMIT :edge)
+UNION ALL
+SELECT * FROM (
+    SELECT available_at, id, :queue, site FROM queue_item
+    WHERE state = 'ready' AND codec <> 'canary' AND queue = :queue AND priority = :priority
+        AND available_at < :at
+    ORDER BY available_at DESC, id DESC LIMIT :edge)
+LIMIT :edge
 
 -- name: after_ready
-SELECT available_at, id, :queue, site FROM queue_item
-WHERE state = 'ready' AND codec <> 'canary' AND queue = :queue AND priority = :priority
-    AND (available_at, id) >= (:at, :id)
-ORDER BY available_at, id LIMIT :edge
+SELECT * FROM (
+    SELECT available_at, id, :queue, site FROM queue_item
+    WHERE state = 'ready' AND codec <> 'canary' AND queue = :queue AND priority = :priority
+        AND available_at = :at AND id >= :id
+    ORDER BY id LIMIT :edge)
+UNION ALL
+SELECT * FROM (
+    SELECT available_at, id, :queue, site FROM queue_item
+    WHERE state = 'ready' AND codec <> 'canary' AND queue = :queue AND priority = :priority
+        AND available_at > :at
+    ORDER BY available_at, id LIMIT :edge)
+LIMIT :edge
 
 -- name: first_scheduled
 -- All that is scheduled is one line.
@@ -58,7 +75,6 @@ FROM (
 GROUP BY queue, site, last
 
 -- name: before_scheduled
--- In two parts: a comparison of both columns at once would use the first column of the index only.
 SELECT * FROM (
     SELECT available_at, id, queue, site FROM queue_item
     WHERE state = 'scheduled' AND codec <> 'canary' AND available_at = :at AND id < :id
