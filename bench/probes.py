@@ -15,14 +15,14 @@ from bench.lab import record
 from bench.lab.processes import fine_cpu_seconds
 from bench.lab.session import Session
 from snqd.config.schema import Config, StoreConfig
-from snqd.stores.pace import INTERVALS, SHARE, Pace
+from snqd.stores.probe_pace import INTERVALS, SHARE, ProbePace
 from snqd.wiring import open_store
 
 if TYPE_CHECKING:
     from snqd.stores.base import Probe
-    from snqd.stores.pace import Question
+    from snqd.stores.probe_pace import Question
 
-PURPOSE = "Probes: each question in turn, and the schedule of snqd/stores/pace.py, beside nothing and beside 2 workers"
+PURPOSE = "Probes: each question alone, then the schedule of snqd/stores/probe_pace.py; beside nothing and 2 workers"
 COLUMNS = [
     ("lags ms", "lags_ms"),
     ("lags CPU ms", "lags_cpu_ms"),
@@ -157,7 +157,7 @@ def one_by_one(probe: Probe, question: Question, meter: Meter) -> dict[str, floa
 
 def scheduled(probe: Probe, seconds: float, meter: Meter) -> dict[str, float]:
     """As the hub asks. A lag figure is as old as its question just before the next answer comes."""
-    pace = Pace()
+    pace = ProbePace()
     begins: dict[Question, list[float]] = {question: [] for question in QUESTIONS}
     oldest = 0.0
     meter.start()

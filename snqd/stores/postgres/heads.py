@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.stores.estimate import Place
-from snqd.stores.postgres.floors import MANY_DEAD_ROWS
+from snqd.stores.postgres import floors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ class Crowd:
         self.is_large = False
 
     def saw(self, dead_rows: int) -> None:
-        self.is_large = dead_rows >= MANY_DEAD_ROWS
+        self.is_large = dead_rows >= floors.MANY_DEAD_ROWS
 
 
 class FullLooks:
@@ -74,12 +74,8 @@ class Heads:
 
     def __init__(self, crowd: Crowd) -> None:
         self.looks = FullLooks(crowd)
-        self._floors: dict[LineName, Place] = {}
+        self.floors: dict[LineName, Place] = {}
         self._seen: dict[LineName, float] = {}
-
-    def floors(self) -> list[tuple[LineName, Place]]:
-        """In the order of the index."""
-        return sorted(self._floors.items())
 
     def saw(self, heads: Sequence[Head], wall: float) -> None:
         """Note what a look found. `wall`: when, in epoch seconds by the store's clock."""
@@ -88,7 +84,7 @@ class Heads:
             self._seen[head.line] = wall
         self._seen = {line: at for line, at in self._seen.items() if at > wall - FORGET_SECONDS}
         found = {head.line: head.place for head in heads}
-        self._floors = {line: min(found.get(line, settled), settled) for line in self._seen}
+        self.floors = {line: min(found.get(line, settled), settled) for line in self._seen}
 
 
 class Floor:

@@ -9,8 +9,8 @@ if it takes less than 5 ms, and once a minute at least.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import errors as pg
 
@@ -26,7 +26,7 @@ from snqd.stores.postgres.texts import number_array, text_array
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from snqd.config.schema import StoreConfig
     from snqd.items import ItemId
@@ -39,8 +39,8 @@ TIMEOUT_SECONDS = 2.0
 PRIORITIES = 100
 """Priorities of a queue that are looked at, the most urgent ones."""
 _SQL = queries("postgres_probe")
-_HIGHEST_PRIORITY = 32767
-_FIRST = LineName("", -32768)
+_ROUNDS = 10
+_BEFORE_ALL, _AFTER_ALL = -32769, 32768
 _NAME_BYTES = 63
 _ROLE = " probe"
 
@@ -151,53 +151,37 @@ class PostgresProbe:
 
     def _look_for_heads(self) -> tuple[list[Head], float]:
         """The first item of each line, in order, and what time it is there."""
-        began = time.monotonic()
-        floors = self._heads.floors()
-        if self._heads.looks.is_due(began):
+        floors, looks, began = self._heads.floors, self._heads.looks, time.monotonic()
+        found: _Walk | None = None
+        if not floors or looks.is_due(began):
             try:
-                with self._undisturbed():
-                    found = self._walk([])
-                self._heads.looks.made(began, time.monotonic())
+                found = self._look_at_all()
+                looks.made(began, time.monotonic())
             except pg.QueryCanceled:
                 if not floors:
                     raise
-                self._heads.looks.failed(time.monotonic())
-                found = self._walk(floors)
-        else:
-            found = self._walk(floors)
-        heads, now = found
-        self._heads.saw(heads, now)
-        return heads, now
+                looks.failed(time.monotonic())
+        found = found or self._look_above(floors)
+        self._crowd.saw(found.dead_rows)
+        self._heads.saw(found.heads, found.now)
+        return found.heads, found.now
 
-    @contextmanager
-    def _undisturbed(self) -> Iterator[None]:
-        """A statement that may fail within the question."""
+    def _look_at_all(self) -> _Walk:
         assert self._session is not None
-        if self._session.pooled:
-            with self._session.connection.transaction():  # a savepoint
-                yield
-        else:
-            yield
+        savepoint = self._session.connection.transaction() if self._session.pooled else nullcontext()
+        with savepoint:  # it may fail without ending the question
+            return _Walk.read(self._rows("heads", priorities=PRIORITIES))
 
-    def _walk(self, floors: Sequence[tuple[LineName, Place]]) -> tuple[list[Head], float]:
-        lines = [line for line, _place in floors]
-        befores = [*lines, LineName(self._beyond(), _HIGHEST_PRIORITY)]
-        afters = [_FIRST, *lines]
-        rows = self._rows(
-            "heads",
-            after_queues=_texts(line.queue for line in afters),
-            after_priorities=number_array(line.priority for line in afters),
-            before_queues=_texts(line.queue for line in befores),
-            before_priorities=number_array(line.priority for line in befores),
-            priorities=PRIORITIES,
-            queues=_texts(line.queue for line in lines),
-            priorities_known=number_array(line.priority for line in lines),
-            ats=number_array(place.at for _line, place in floors),
-            ids=number_array(place.id for _line, place in floors),
-        )
-        (_queue, _priority, now, dead_rows), *found = rows
-        self._crowd.saw(dead_rows)
-        return sorted(Head(LineName(queue, priority), Place(at, id_)) for queue, priority, at, id_ in found), now
+    def _look_above(self, floors: dict[LineName, Place]) -> _Walk:
+        """New lines are found one in each gap at a time, so it goes on until there are no more."""
+        known, rounds = dict(floors), 0
+        while True:
+            found = _Walk.read(self._rows("heads_above", **above(known, self._beyond())))
+            new = {head.line: head.place for head in found.heads if head.line not in known}
+            rounds += 1
+            if not new or rounds == _ROUNDS:
+                return found
+            known |= new
 
     def _beyond(self) -> str:
         """A text after the name of every queue. (In a database that is not in UTF-8, of those that are ASCII.)"""
@@ -213,6 +197,44 @@ class PostgresProbe:
             self._claimed.looks.made(began, time.monotonic())
         self._claimed.saw(min((row[3] for row in rows), default=None), now + self._lease_seconds - 2.0)
         return [row[:3] for row in rows]
+
+
+def above(floors: Mapping[LineName, Place], beyond: str) -> dict[str, str]:
+    """The parameters of `heads_above`: known lines, gaps between priorities of a queue, gaps between queues."""
+    lines = sorted(floors)
+    queues = sorted({line.queue for line in lines})
+    gaps: list[tuple[str, int, int]] = []
+    for queue in queues:
+        priorities = [line.priority for line in lines if line.queue == queue]
+        gaps += [
+            (queue, after, before)
+            for after, before in zip([_BEFORE_ALL, *priorities], [*priorities, _AFTER_ALL], strict=True)
+        ]
+    return {
+        **_arrays([Head(line, floors[line]) for line in lines]),
+        "gap_queues": _texts(queue for queue, _after, _before in gaps),
+        "after_priorities": number_array(after for _queue, after, _before in gaps),
+        "before_priorities": number_array(before for _queue, _after, before in gaps),
+        "after_queues": _texts(["", *queues]),
+        "before_queues": _texts([*queues, beyond]),
+    }
+
+
+class _Walk(NamedTuple):
+    """What `heads` or `heads_above` found."""
+
+    heads: list[Head]
+    now: float
+    dead_rows: int
+
+    @classmethod
+    def read(cls, rows: Sequence[Any]) -> _Walk:
+        (_queue, _priority, now, dead_rows), *heads = rows
+        return cls(
+            sorted(Head(LineName(queue, priority), Place(at, id_)) for queue, priority, at, id_ in heads),
+            now,
+            dead_rows,
+        )
 
 
 class _Lines:
@@ -278,5 +300,5 @@ def _arrays(heads: Sequence[Head]) -> dict[str, str]:
     }
 
 
-def _texts(texts: Iterator[str]) -> str:
+def _texts(texts: Iterable[str]) -> str:
     return text_array(tuple(texts))

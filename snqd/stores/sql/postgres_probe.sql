@@ -10,36 +10,55 @@ select set_config('statement_timeout', %(timeout_ms)s, %(is_local)s), set_config
   set_config('enable_mergejoin', 'off', %(is_local)s), set_config('enable_bitmapscan', 'off', %(is_local)s)
 
 -- name: heads
--- The first ready item of each queue and priority. Known ones are looked for from their floor on; the gaps between them
--- are walked by jumping from one queue and priority to the next, of which a queue has a bounded number looked at. The
--- first row tells the time and the number of dead rows.
-with recursive walk (queue, priority, available_at, id, nth, before_queue, before_priority) as (
-  select after_queue collate "C", after_priority, null::timestamptz, null::bigint, 0, before_queue, before_priority
-  from unnest(%(after_queues)s::text[], %(after_priorities)s::smallint[],
-    %(before_queues)s::text[], %(before_priorities)s::smallint[])
-    as gap (after_queue, after_priority, before_queue, before_priority)
+-- The first ready item of each queue and priority, by jumping from one to the next; a bounded number of each queue's
+-- priorities is looked at. Before them one row with what time it is and how many rows are dead, as far as the server has
+-- counted; no table is read for that.
+with recursive head (queue, priority, available_at, id, nth) as (
+  (select queue::text, priority, available_at, id, 1 from queue_item where state = 'ready' and codec <> 'canary'
+   order by queue, priority, available_at, id limit 1)
   union all
   select next.queue, next.priority, next.available_at, next.id,
-    case when next.queue = walk.queue then walk.nth + 1 else 1 end, walk.before_queue, walk.before_priority
-  from walk cross join lateral (
+    case when next.queue = head.queue then head.nth + 1 else 1 end
+  from head cross join lateral (
     select queue::text, priority, available_at, id from queue_item
     where state = 'ready' and codec <> 'canary'
-      and (queue, priority) > (walk.queue, case when walk.nth < %(priorities)s then walk.priority else 32767 end)
-      and (queue, priority) < (walk.before_queue collate "C", walk.before_priority)
+      and (queue, priority) > (head.queue, case when head.nth < %(priorities)s then head.priority else 32767 end)
     order by queue, priority, available_at, id limit 1) as next
 )
 select '' as queue, 0 as priority, date_part('epoch', now()) as at, pg_stat_get_dead_tuples('queue_item'::regclass) as id
 union all
-select queue, priority, date_part('epoch', available_at), id from walk where id is not null
+select queue, priority, date_part('epoch', available_at), id from head
+
+-- name: heads_above
+-- The same of known lines, from their floors on; and the first new one in each gap between them, which is a gap between
+-- two priorities or between two queues. (A comparison of both columns at once would not end a scan where the queue is
+-- still the same: it would walk over all items of the queue.)
+select '' as queue, 0 as priority, date_part('epoch', now()) as at, pg_stat_get_dead_tuples('queue_item'::regclass) as id
 union all
 select known.queue, known.priority, date_part('epoch', head.available_at), head.id
-from unnest(%(queues)s::text[], %(priorities_known)s::smallint[], %(ats)s::float8[], %(ids)s::bigint[])
+from unnest(%(queues)s::text[], %(priorities)s::smallint[], %(ats)s::float8[], %(ids)s::bigint[])
   as known (queue, priority, at, id)
 cross join lateral (
   select available_at, id from queue_item
   where state = 'ready' and codec <> 'canary' and queue = known.queue and priority = known.priority
     and (available_at, id) >= (to_timestamp(known.at), known.id)
   order by available_at, id limit 1) as head
+union all
+select gap.queue, next.priority, date_part('epoch', next.available_at), next.id
+from unnest(%(gap_queues)s::text[], %(after_priorities)s::int[], %(before_priorities)s::int[])
+  as gap (queue, after, before)
+cross join lateral (
+  select priority, available_at, id from queue_item
+  where state = 'ready' and codec <> 'canary' and queue = gap.queue
+    and priority > gap.after and priority < gap.before
+  order by priority, available_at, id limit 1) as next
+union all
+select next.queue, next.priority, date_part('epoch', next.available_at), next.id
+from unnest(%(after_queues)s::text[], %(before_queues)s::text[]) as gap (after, before)
+cross join lateral (
+  select queue::text, priority, available_at, id from queue_item
+  where state = 'ready' and codec <> 'canary' and queue > gap.after collate "C" and queue < gap.before collate "C"
+  order by queue, priority, available_at, id limit 1) as next
 
 -- name: first_ready
 -- The beginning of each line, counted by site; its last rows one by one when the limit is reached.

@@ -23,14 +23,14 @@ class Turn(NamedTuple):
     in_seconds: float
 
 
-class Pace:
+class ProbePace:
     """Call `next`, wait, ask, and tell with `asked`, also of a question that failed."""
 
     def __init__(self) -> None:
         self._due: dict[Question, float] = dict.fromkeys(INTERVALS, float("-inf"))
 
     def next(self, now: float) -> Turn:
-        question = min(self._due, key=lambda each: max(self._due[each], now))
+        question = min(self._due, key=lambda each: self._due[each])  # the longest overdue: none is starved
         return Turn(question, max(0.0, self._due[question] - now))
 
     def asked(self, question: Question, began: float, ended: float) -> None:
