@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from snqd.config.schema import StoreConfig
 from snqd.errors import StoreUnavailable
 from snqd.items import ItemId
 from snqd.stores.base import Done, Released
@@ -359,10 +360,7 @@ def test_a_lost_connection_is_unavailable_and_the_next_question_opens_another(
 
 @pytest.mark.pg
 def test_a_server_that_is_away_is_unavailable_in_one_line_without_secrets(own_cluster: Cluster) -> None:
-    url = own_cluster.tcp_url("snqd_template")
-    from snqd.config.schema import StoreConfig
-
-    probe = PostgresProbe(StoreConfig(url=url), "host/main.hub/1.1/a")
+    probe = PostgresProbe(StoreConfig(url=own_cluster.tcp_url("snqd_template")), "host/main.hub/1.1/a")
     assert probe.lags() == []
     own_cluster.stop()
 
@@ -400,8 +398,6 @@ def test_a_locked_table_makes_a_question_unavailable_soon_and_the_next_one_works
 
 @pytest.mark.pg
 def test_tables_that_are_not_there_are_unavailable_with_the_way_out(own_cluster: Cluster) -> None:
-    from snqd.config.schema import StoreConfig
-
     probe = PostgresProbe(StoreConfig(url=own_cluster.url("postgres")), "")
     with pytest.raises(StoreUnavailable, match="snqd schema upgrade"):
         probe.lags()

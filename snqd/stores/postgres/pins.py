@@ -11,7 +11,7 @@ OLD_SECONDS = 60.0
 """What is younger does no harm."""
 _PARTS = re.compile(
     r"""(?P<comment>/\*.*?(?:\*/|$)|--[^\n]*)
-    |(?P<name>"(?:[^"]|"")*"|[^\W\d][\w$]*(?!['\w$]))
+    |(?P<name>"(?:[^"]|"")*"|[^\W\d][\w$]*(?!['\w$]|&'))
     |(?P<literal>
         (?:\b[eE])'(?:[^'\\]|''|\\.)*(?:'|\\?$)   # E'it\'s'
         |(?:\b[bBxXnN]|\b[uU]&)?'(?:[^']|'')*(?:'|$)
