@@ -41,9 +41,9 @@ class Lines:
             views.append(View(line[max(0, middle - EDGE_ROWS) : middle], line[middle : middle + EDGE_ROWS]))
         return views
 
-    def survey(self, counted: int = COUNTED) -> list[Survey]:
+    def survey(self, counted: int = COUNTED, looks: int = LOOKS) -> list[Survey]:
         ends = [line[max(0, counted - EDGE_ROWS) : counted] for line in self._lines]
-        return survey(ends, self.look, has_ids=self._has_ids)
+        return survey(ends, self.look, has_ids=self._has_ids, looks=looks)
 
 
 def total(rows: Sequence[Row], *, has_ids: bool = True) -> float:
@@ -114,6 +114,15 @@ def test_an_estimate_is_within_a_third_of_the_truth(rows: list[Row]) -> None:
 )
 def test_a_line_whose_index_has_no_ids_is_estimated_too(rows: list[Row]) -> None:
     assert len(rows) / 1.5 < total(rows, has_ids=False) < len(rows) * 1.5
+
+
+def test_the_end_of_a_burst_is_found_with_one_look() -> None:
+    sparse = steady(2_000, begin=2_001.0, first_id=150_000, step=50, seconds=1.0)
+    rows = [*burst(50_000, at=2_000.5, first_id=100_000), *sparse]
+
+    (found,) = Lines(rows).survey(looks=1)
+
+    assert len(rows) / 1.05 < COUNTED + found.rows < len(rows) * 1.05
 
 
 @pytest.mark.parametrize("more", [0, 1, EDGE_ROWS - 1])
