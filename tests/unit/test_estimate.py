@@ -117,7 +117,7 @@ def test_a_line_whose_index_has_no_ids_is_estimated_too(rows: list[Row]) -> None
 
 
 def test_the_end_of_a_burst_is_found_with_one_look() -> None:
-    sparse = steady(2_000, begin=2_001.0, first_id=150_000, step=50, seconds=1.0)
+    sparse = steady(2_000, begin=2_001.0, first_id=1_000_000, step=50, seconds=1.0)
     rows = [*burst(50_000, at=2_000.5, first_id=100_000), *sparse]
 
     (found,) = Lines(rows).survey(looks=1)
