@@ -12,7 +12,7 @@ export SNQD_REQUIRE_SERVERS := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers check pytest wheel docs docs-check format bench soak lock clean
+.PHONY: help demo test servers check pytest wheel docs docs-check format bench soak fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,11 +51,13 @@ servers: ## install the servers that tests need, or name them
 
 docs: .venv/.installed-dev ## write the generated pages anew
 	$(BIN)/python -m snqd.config.reference >docs/configuration.md
-	$(BIN)/python -m snqd.telemetry.reference >docs/events.md
+	$(BIN)/python -m snqd.telemetry.reference events >docs/events.md
+	$(BIN)/python -m snqd.telemetry.reference facts >docs/telemetry.md
 
 docs-check: .venv/.installed-dev ## fail when a generated page is not current
 	@$(BIN)/python -m snqd.config.reference | diff -u docs/configuration.md - || { echo "run: make docs"; exit 1; }
-	@$(BIN)/python -m snqd.telemetry.reference | diff -u docs/events.md - || { echo "run: make docs"; exit 1; }
+	@$(BIN)/python -m snqd.telemetry.reference events | diff -u docs/events.md - || { echo "run: make docs"; exit 1; }
+	@$(BIN)/python -m snqd.telemetry.reference facts | diff -u docs/telemetry.md - || { echo "run: make docs"; exit 1; }
 
 format: .venv/.installed-dev ## format, and repair what ruff can
 	$(BIN)/ruff format .
@@ -67,6 +69,9 @@ bench: .venv/.installed-dev ## every benchmark beside peers and the bare databas
 soak: .venv/.installed-dev ## a minute of random kills on each store, then 20 minutes at half of the top speed
 	SNQD_SOAK_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_chaos.py --timeout 600 -s
 	$(BIN)/python -m bench.sustained $(ARGS)
+
+fuzz: .venv/.installed-dev ## feed hostile datagrams to the decoder for a minute; ARGS="--seconds 3600 --seed 1"
+	$(BIN)/python -m tests.wire.fuzz_wire $(ARGS)
 
 lock: ## write constraints.txt anew with the newest versions
 	scripts/lock

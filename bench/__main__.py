@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = ("drain_postgres", "drain_sqlite", "enqueue", "pickup", "idle", "crash", "backlog", "sustained")
+ORDER = (
+    "drain_postgres", "drain_sqlite", "enqueue", "pickup", "idle", "crash", "backlog", "telemetry", "probes", "fold",
+    "late_joiner", "datagrams", "sustained",
+)  # fmt: skip
 
 
 def main() -> int:

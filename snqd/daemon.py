@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING
 from snqd import __version__, wiring
 from snqd.config.secrets import redact_url
 from snqd.config.show import diff
+from snqd.config.startup import check_startup
 from snqd.errors import ConfigError, SnqdError
 from snqd.supervisor.detach import Readiness
 from snqd.supervisor.detach import detach as leave_terminal
 from snqd.supervisor.pidfile import Pidfile
 from snqd.supervisor.privileges import find_identity
 from snqd.supervisor.runtime import board_path, pidfile_path, runtime_folder
+from snqd.supervisor.slots import worker_count
 from snqd.supervisor.spawning import fork_child
 from snqd.supervisor.supervisor import Reloaded, Supervisor
 from snqd.telemetry.board import SLOTS, Board
+from snqd.telemetry.channels import Channels
 from snqd.telemetry.emitter import Emitter
 from snqd.telemetry.events import SiteSetAside, WorkerCrashed, WorkerExited
 from snqd.telemetry.exits import WorkerExit
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
     from snqd.telemetry.seat import RunWorker, WorkerSeat
     from snqd.worker.bell import Bell
     from snqd.worker.errand import Errand
+
+_MORE_STACK_FILES = 8
 
 
 def run_daemon(config: Config, *, reload: Callable[[], Config], detach: bool = False) -> int:
@@ -68,8 +73,11 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
         pidfile = stack.enter_context(Pidfile.acquire(pidfile_path(config.daemon, folder)))
         sink = LogSink(choose_form(config.daemon.log_format))
         bridge_logging(sink)
-        emitter = Emitter(sink)
-        crew = _Makers(emitter, sink)
+        channels = Channels.create(slots=_stack_files(config))
+        stack.callback(channels.close)
+        emitter = Emitter(sink, channels.pipe.sink)
+        crew = _Makers(emitter, sink, channels)
+        check_startup(config)
         preflight(config, emitter)
         board_file = board_path(config.daemon, folder)
         board = Board.create(board_file, daemon=config.daemon.name)
@@ -79,6 +87,7 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
         def reloaded() -> Reloaded:
             new = reload()
             _refuse_what_needs_a_restart(current[0], new)
+            check_startup(new)
             tell_set_aside(new, emitter)
             changes = diff(current[0], new)
             current[0] = new
@@ -107,12 +116,13 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
 class _Makers:
     """Makes the functions that run in forked children."""
 
-    def __init__(self, emitter: Emitter, sink: LogSink | None) -> None:
+    def __init__(self, emitter: Emitter, sink: LogSink | None, channels: Channels) -> None:
         from snqd.worker.bell import Bell
 
         self.bell: Bell = Bell()
         self._emitter = emitter
         self._sink = sink
+        self.channels = channels
 
     def worker(self, config: Config, errand: Errand | None = None) -> RunWorker:
         def run(seat: WorkerSeat) -> int:
@@ -120,8 +130,9 @@ class _Makers:
 
             if self._sink is not None:
                 self._sink.bind(worker=seat.worker)
+            self.channels.enter(seat.slot)
             try:
-                parts = wiring.make_parts(config, seat, self.bell, self._emitter)
+                parts = wiring.make_parts(config, seat, self.bell, self._emitter, self.channels)
             except SnqdError as error:
                 return refuse(seat.view, str(error))
             return run_worker(replace(parts, errand=errand))
@@ -132,15 +143,21 @@ class _Makers:
         def run(seat: WorkerSeat) -> int:
             from snqd.worker.care import repair_all
 
-            parts = wiring.make_parts(config, seat, self.bell, self._emitter)
             # What it counts goes to a slot that no worker has: its seat is that of a dead one.
-            parts = replace(parts, view=seat.board.slot(SLOTS - 1))
+            seat = replace(seat, slot=SLOTS - 1, view=seat.board.slot(SLOTS - 1))
+            self.channels.enter(seat.slot)
+            parts = wiring.make_parts(config, seat, self.bell, self._emitter, self.channels)
             parts.store.connect()
             repair_all(parts)
             parts.store.close()
             return WorkerExit.OK
 
         return run
+
+
+def _stack_files(config: Config) -> int:
+    """For how many slots: twice the workers and some, since TTIN and reloads open more. Each is a descriptor."""
+    return min(SLOTS - 1, 2 * worker_count(config.daemon.threads) + _MORE_STACK_FILES)
 
 
 def lock_store(config: Config) -> None:
@@ -240,6 +257,7 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
 
     sink = LogSink(choose_form(config.daemon.log_format))
     bridge_logging(sink)
+    channels = Channels.create(slots=0)  # nobody reads them, and a worker need not know that
     quiet = Emitter(note, _OnlyTrouble(sink))
     preflight(config, quiet)
     threads = 1 if max_items is not None else config.daemon.threads
@@ -247,7 +265,7 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
     config = replace(config, daemon=daemon)
     errand = Errand(max_items=max_items, until=time.monotonic() + max_seconds if max_seconds is not None else None)
     with tempfile.TemporaryDirectory(prefix="snqd-drain-") as folder:
-        makers = _Makers(quiet, sink)
+        makers = _Makers(quiet, sink, channels)
         supervisor = Supervisor(
             config=daemon,
             board=Board.create(Path(folder) / "board", daemon=daemon.name),
@@ -260,6 +278,7 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
             on_death=makers.bell.ring,
         )
         supervisor.run()
+    channels.close()
     if supervisor.failure:
         raise ConfigError(supervisor.failure)
     return DrainReport(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 from math import isfinite
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, NewType
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from snqd.errors import BadItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 ItemId = NewType("ItemId", int)
 SiteName = NewType("SiteName", str)
@@ -29,6 +30,9 @@ NAME_LIMIT = 63
 UNIQUE_KEY_LIMIT = 255
 """Longest unique key, in characters."""
 PRIORITY_LOWEST, PRIORITY_HIGHEST = -32768, 32767
+CANARY = "canary"
+"""The codec of canaries, items that the daemon sends the whole way to see that it works. No handler gets them, nobody
+else can enqueue them (`encode` does not know the codec), and they are in no figure of the users' items."""
 
 
 class NewItem(NamedTuple):
@@ -68,6 +72,9 @@ class Item(NamedTuple):
     created: float
     available_at: float
     priority: int
+
+
+_codec = itemgetter(4)
 
 
 def check_name(kind: str, name: str) -> str:
@@ -146,6 +153,16 @@ def new_item(
         raise BadItem(f"priority {priority} is out of range: {PRIORITY_LOWEST} (first) to {PRIORITY_HIGHEST} (last)")
     frame = encode(payload, codec, limit_bytes=frame_limit_bytes)
     return NewItem(_queue_name(queue), frame, codec, _site_name(site), priority, delay, when, unique_key)
+
+
+def canary_item(queue: str, number: int, *, site: str = DEFAULT_SITE) -> NewItem:
+    """A canary for a queue. `number` (0 or more) comes back in the ledger's table of canaries."""
+    return NewItem(_queue_name(queue), str(number).encode(), CANARY, _site_name(site))
+
+
+def users(items: Sequence[Item]) -> int:
+    """How many of the items are no canaries."""
+    return len(items) - list(map(_codec, items)).count(CANARY)
 
 
 def _moment(at: datetime | float | None, delay_seconds: float) -> float | None:

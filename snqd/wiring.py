@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from snqd.items import ItemId, NewItem, QueueName, SiteName
     from snqd.registry import QueueRegistry
     from snqd.stores.base import Store
+    from snqd.telemetry.channels import Channels
     from snqd.telemetry.emitter import Emitter
     from snqd.telemetry.seat import WorkerSeat
     from snqd.worker.bell import Bell
@@ -192,15 +193,17 @@ def release_parked(config: Config) -> None:
         store.close()
 
 
-def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter) -> Parts:
+def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter, channels: Channels) -> Parts:
     """Everything that one worker process is made of. Call after the fork."""
     from snqd.telemetry.board import Word
     from snqd.telemetry.events import WorkerReady
+    from snqd.worker.accounts import Accounts
     from snqd.worker.parts import Parts
 
     registry = load_registry(config)
     handlers = served(registry, config)
     store = open_store(config)
+    book = channels.ledger.writer(seat.slot)
     born_ns = seat.view.get(Word.SPAWNED_NS)
 
     def on_ready() -> None:
@@ -224,6 +227,10 @@ def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter) -
         enqueue_on=_enqueue_on,
         board=seat.board,
         view=seat.view,
+        ledger=channels.ledger,
+        book=book,
+        accounts=Accounts(book),
+        stack_file=channels.stacks.for_slot(seat.slot),
         bell=bell,
         lifeline_fd=seat.lifeline_fd,
         memory_limit_bytes=seat.memory_limit_bytes,

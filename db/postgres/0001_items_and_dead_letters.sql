@@ -7,7 +7,8 @@
 --   workers and the command line   GRANT SELECT, INSERT, UPDATE, DELETE ON queue_item, dead_letter TO …;
 --                                  GRANT SELECT ON snqd_migration TO …;  GRANT USAGE ON SEQUENCE snqd_token TO …;
 --   applications that enqueue      GRANT INSERT, SELECT ON queue_item TO …;   (INSERT alone for INSERT without RETURNING)
--- and USAGE on the schema. `snqd schema upgrade` runs as the owner.
+-- and USAGE on the schema. `snqd schema upgrade` runs as the owner. Workers whose role owns queue_item (or, from
+-- PostgreSQL 17, was granted MAINTAIN) also vacuum it under high load.
 
 -- The functions below remember this search_path, so that they work whatever the caller's is.
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);

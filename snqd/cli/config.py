@@ -30,7 +30,7 @@ def config() -> None:
 @click.option("-m", "--module", multiple=True, metavar="MODULE", help="Python module with handlers; may be repeated.")
 @common_options
 def check(*, module: tuple[str, ...]) -> int:
-    """Report everything that is wrong: the file, the environment, the sites, the handler modules.
+    """Report everything that is wrong: the file, the environment, the sites, the handler modules, what is not here.
 
     The store is not asked; 'snqd schema status' does that.
     """
@@ -69,11 +69,12 @@ def show(*, keys: tuple[str, ...], as_json: bool) -> int:
 
 
 def _check_parts(loaded: Loaded) -> tuple[list[str], str]:
-    """What is wrong with sites and handlers, and a summary of what is right."""
+    """What is wrong with this machine, sites and handlers, and a summary of what is right."""
     from snqd import wiring
     from snqd.config.sites import read_sites
+    from snqd.config.startup import startup_problems
 
-    problems: list[str] = []
+    problems = list(startup_problems(loaded.config))
     parts: list[str] = []
     try:
         sites = read_sites(loaded.config)

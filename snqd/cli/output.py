@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from snqd.telemetry.words import duration_words as duration_words
+from snqd.telemetry.words import plural as plural
+from snqd.telemetry.words import size_words as size_words
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -72,30 +76,6 @@ def clipped(text: str, width: int) -> str:
     return first if len(first) <= width else f"{first[: width - 1]}…"
 
 
-def duration_words(seconds: float) -> str:
-    """`0.4s`, `12s`, `3m20s`, `2h05m`, `4d03h`."""
-    if seconds < 10:
-        return f"{max(seconds, 0.0):.1f}s"
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
-
-
-def size_words(size_bytes: int) -> str:
-    """`812 B`, `31 MiB`, `1.2 GiB`."""
-    amount, unit = float(size_bytes), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024:
-            break
-        amount, unit = amount / 1024, larger
-    return f"{amount:.0f} {unit}" if amount >= 10 or unit == "B" else f"{amount:.1f} {unit}"
-
-
 def time_words(epoch_seconds: float | None) -> str:
     """Local time with its zone, to the second."""
     if epoch_seconds is None:
@@ -104,8 +84,3 @@ def time_words(epoch_seconds: float | None) -> str:
         return datetime.fromtimestamp(epoch_seconds).astimezone().isoformat(sep=" ", timespec="seconds")
     except (ValueError, OverflowError, OSError):
         return f"{epoch_seconds:.0f}"
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 item`, `2,000 items`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snqd.config.contradictions import contradictions
 from snqd.config.schema import Config, QueueConfig
 from snqd.config.secrets import URL_KEYS
 from snqd.config.settings import QUEUE, SECTIONS
@@ -69,7 +70,7 @@ class Loader:
         sources += [read_environment(self.environ, self.cwd), read_flags(self.flags, self.cwd)]
         given = {entry.key: entry for source in sources for entry in source.given}
         problems = [problem for source in sources for problem in source.problems]
-        problems += _contradictions(given)
+        problems += contradictions(given)
         if problems:
             raise ConfigProblems(problems)
         config = _build(given.values(), sources, self.cwd)
@@ -94,34 +95,3 @@ def _build(given: Iterable[Given], sources: list[Source], cwd: Path) -> Config:
         free.update(source.free)
     sections = {name: owner(**by_table.get(name, {})) for name, owner in SECTIONS.items()}
     return Config(**sections, queue=queues, **free)
-
-
-def _contradictions(given: Mapping[str, Given]) -> list[str]:
-    """Values that are right alone and wrong together."""
-    defaults = Config()
-
-    def value(key: str) -> float:
-        section, _dot, name = key.partition(".")
-        found = given[key].value if key in given else getattr(getattr(defaults, section), name)
-        return float(found)
-
-    def place(*keys: str) -> str:
-        return next(given[key].origin.place() for key in keys if key in given)
-
-    problems = []
-    lease, poll = "store.lease_seconds", "store.poll_interval_seconds"
-    if value(lease) < value(poll):
-        problems.append(
-            f"{place(lease, poll)}: {lease} is {value(lease):g}, shorter than {poll} ({value(poll):g}): "
-            "a claim would end between two looks at the store; make the lease longer"
-        )
-    if "daemon.group" in given and "daemon.user" not in given:
-        problems.append(f"{place('daemon.group')}: daemon.group is set and daemon.user is not: set both")
-    for key, entry in given.items():
-        table, _dot, name = key.rpartition(".")
-        limit = given.get(f"{table}.retry_limit_seconds")
-        if name == "retry_first_seconds" and limit is not None and entry.value > limit.value:
-            problems.append(
-                f"{entry.origin.place()}: {key} is {entry.value:g}, longer than retry_limit_seconds ({limit.value:g})"
-            )
-    return problems

@@ -60,7 +60,7 @@ class DaemonConfig:
     crash_limit: int = 3
     """An item that was running at this many worker deaths is dead-lettered as a poison item."""
     watchdog_seconds: float = 60.0
-    """Report a worker whose loop has not beaten for this long while no item is running in it."""
+    """Kill a worker whose loop has not beaten for this long while no item is running in it, and a hub likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +89,10 @@ class StoreConfig:
     """PostgreSQL: wake by LISTEN/NOTIFY (one connection per host). Off, or behind a pooler, workers poll."""
     listen_url: str | None = None
     """PostgreSQL: where to LISTEN when `url` goes through a transaction pooler; unset = `url`."""
+    vacuum_dead_rows: int = 400_000
+    """PostgreSQL: vacuum the items' table when so many of its rows are dead (each item leaves two behind), if
+    autovacuum has not come before. Only if the daemon's role owns the table. 0 = leave it to autovacuum.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,17 +112,25 @@ class TelemetryConfig:
     key: str | None = None
     """Authenticates every datagram, in both directions, for those who have the same key. At least 16 characters."""
     key_file: str | None = None
-    """File whose first line is the key."""
+    """File whose first line is the key; others than its owner and group must have no access to it. Not together with
+    `key`.
+    """
     statsd: str | None = None
-    """`HOST:PORT` of a statsd server."""
+    """`HOST:PORT` of a statsd server; needs the package `statsd` (`pip install 'snqd[statsd]'`)."""
     statsd_prefix: str = "snqd"
     """First part of every name there."""
     statsd_sites: bool = False
     """Also tell statsd the figures of each site: ten thousand sites are ten thousand names there."""
     legacy_listen: str | None = None
-    """UDP address at which StatusNet 0.9 and GNU social daemons send their monitor pings, `HOST:PORT`."""
+    """UDP address at which StatusNet 0.9 and GNU social daemons send their monitor pings, `HOST:PORT`. Nothing can
+    authenticate a ping, so an address that others can reach needs `legacy_senders`.
+    """
     legacy_http_listen: str | None = None
-    """The same pings as HTTP POST, `HOST:PORT`."""
+    """The same pings as HTTP POST, `HOST:PORT`; needs the package `h11` (`pip install 'snqd[legacy]'`)."""
+    legacy_senders: tuple[str, ...] = ()
+    """Addresses or networks whose pings are believed, such as `192.0.2.7` or `10.0.0.0/8`; the others are counted and
+    dropped. Empty = everyone who can reach a loopback address.
+    """
     record_file: str | None = None
     """Flight recorder: a file that keeps what was told, to be replayed later."""
     record_limit_bytes: int = 64 * 1024 * 1024
@@ -156,7 +168,9 @@ class AlarmsConfig:
     hold_seconds: float = 10.0
     """An alarm stays raised at least this long, and a figure that was good must stay good for it to be cleared."""
     exec: str | None = None
-    """Program run for each alarm that is raised or cleared, with its fields as `SNQD_ALARM_…` in the environment."""
+    """Program run for each alarm that is raised or cleared, with its fields as `SNQD_ALARM_…` in the environment. Its
+    arguments may follow, quoted as in a shell; no shell is started.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

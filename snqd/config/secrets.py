@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 URL_KEYS = ("store.url", "store.listen_url")
+SECRET_KEYS = ("telemetry.key",)
+"""Settings that are shown as `HIDDEN`, whatever their value."""
 HIDDEN = "***"
 
 _IN_AUTHORITY = re.compile(r"(://[^:/@\s]*:)\S*@")  # up to the last @: a password may hold one, a host may not
@@ -19,6 +21,13 @@ def redact_url(url: str) -> str:
     """`url` (also libpq's `key=value` form) without its password."""
     without = _IN_AUTHORITY.sub(rf"\g<1>{HIDDEN}@", url)
     return _IN_PARAMETER.sub(rf"\g<1>{HIDDEN}", without)
+
+
+def redacted(key: str, value: Any) -> Any:
+    """The value of the setting `key` as it may be shown."""
+    if key in SECRET_KEYS and value is not None:
+        return HIDDEN
+    return redact_url(str(value)) if key in URL_KEYS and value else value
 
 
 def redact_settings(value: Any, key: str = "") -> Any:

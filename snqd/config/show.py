@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from snqd.config.secrets import URL_KEYS, redact_settings, redact_url
+from snqd.config.secrets import redact_settings, redacted
 from snqd.config.settings import FREE_FORM, QUEUE, SECTIONS
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ def diff(old: Config, new: Config) -> tuple[str, ...]:
     )
 
 
+def fingerprint(config: Config) -> str:
+    """Twelve hexadecimal digits that change when the configuration does. A changed secret changes nothing."""
+    lines = "\n".join(f"{key}={value!r}" for key, value in sorted(_flat(config).items()))
+    return sha256(lines.encode()).hexdigest()[:12]
+
+
 def as_text(value: Any) -> str:
     """A value as a person reads it."""
     if value is None:
@@ -68,7 +75,7 @@ def _flat(config: Config, *, is_redacted: bool = True) -> dict[str, Any]:
         for field in fields(owner):
             key = f"{section}.{field.name}"
             value = getattr(getattr(config, section), field.name)
-            found[key] = redact_url(value) if is_redacted and key in URL_KEYS and value else value
+            found[key] = redacted(key, value) if is_redacted else value
     for queue, overrides in config.queue.items():
         for field in fields(overrides):
             value = getattr(overrides, field.name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from snqd.config.document import Document
-from snqd.config.secrets import URL_KEYS, redact_url
+from snqd.config.secrets import redacted
 from snqd.config.settings import FREE_FORM, QUEUE, SECTIONS, Setting, setting_of, settings
 from snqd.config.values import check, from_text, from_toml, nearest
 from snqd.errors import BadItem, ConfigError
@@ -26,7 +26,10 @@ OTHER_VARIABLES = (FILE_VARIABLE, "SNQD_DEBUG", "SNQD_TEST_DSN")
 """Variables that are not settings: the file's path, tracebacks on errors, and the server of the tests."""
 
 SEARCHED = (Path("snqd.toml"), Path("/etc/snqd/snqd.toml"))
-_PATH_KEYS = ("daemon.runtime_dir", "daemon.pidfile", "daemon.log_file", "sites.directory")
+_PATH_KEYS = (
+    "daemon.runtime_dir", "daemon.pidfile", "daemon.log_file", "sites.directory", "telemetry.key_file",
+    "telemetry.record_file",
+)  # fmt: skip
 _SQLITE = "sqlite:///"
 # An orchestrator announces a service called "snqd" to every container with variables like these.
 _SERVICE_LINK = re.compile(r"_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)$")
@@ -217,8 +220,7 @@ def anchored_url(url: str, cwd: Path) -> str:
 
 
 def _shown(key: str, found: object) -> str:
-    if key in URL_KEYS:
-        found = redact_url(str(found))
+    found = redacted(key, found)
     text = f'"{found}"' if isinstance(found, str) else str(found).lower() if isinstance(found, bool) else repr(found)
     return text if len(text) <= 60 else text[:59] + "…"
 

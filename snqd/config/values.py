@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
+from snqd.config.addresses import AUTO, NONE, check_key, parse_address, parse_networks, parse_target
 from snqd.config.settings import Kind
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ LIMITS: dict[str, Limits] = {
     "store.prefetch_seconds": _SECONDS,
     "store.frame_limit_bytes": Limits(low=1, high=512 * 1024 * 1024),  # PostgreSQL and SQLite end near 1 GB
     "store.sweep_seconds": _SOME_SECONDS,
+    "store.vacuum_dead_rows": Limits(low=0, high=2**31),
     "telemetry.frames_per_second": Limits(low=0.1, high=20),
     "telemetry.record_limit_bytes": Limits(low=64 * 1024, high=1024**4),
     "telemetry.probe_seconds": Limits(low=0.1, high=3600),
@@ -206,6 +209,54 @@ def _check_path(path: str | None) -> None:
         raise ValueError("must be a path")
 
 
+def _check_listen(text: str | None) -> None:
+    if text is not None:
+        parse_address(text)
+
+
+def _check_listen_or_auto(text: str) -> None:
+    if text in (AUTO, NONE):
+        return
+    try:
+        parse_address(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; or '{AUTO}' or '{NONE}'") from None
+
+
+def _check_server(text: str | None) -> None:
+    if text is not None:
+        parse_address(text, low=1)
+
+
+def _check_targets(texts: tuple[str, ...]) -> None:
+    for text in texts:
+        try:
+            parse_target(text)
+        except ValueError as error:
+            raise ValueError(f"{error} ({text!r})") from None
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None:
+        check_key(key)
+
+
+def _check_prefix(prefix: str) -> None:
+    if len(prefix) > 100 or not re.fullmatch(r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)?", prefix):
+        raise ValueError("must be letters, digits, '_' and '-', in parts joined by '.', as in 'prod.snqd'")
+
+
+def _check_command(text: str | None) -> None:
+    if text is None:
+        return
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ValueError("must be a program and its arguments: a quotation is not closed") from None
+    if not words or not words[0] or "\0" in text:
+        raise ValueError("must be a program and its arguments")
+
+
 _SPECIAL: dict[str, Callable[[Any], object]] = {
     "daemon.name": _check_daemon_name,
     "daemon.serve": _check_groups,
@@ -217,4 +268,15 @@ _SPECIAL: dict[str, Callable[[Any], object]] = {
     "store.url": _check_url,
     "store.listen_url": _check_url,
     "handlers.modules": _check_modules,
+    "telemetry.listen": _check_listen_or_auto,
+    "telemetry.monitors": _check_targets,
+    "telemetry.key": _check_key,
+    "telemetry.key_file": _check_path,
+    "telemetry.statsd": _check_server,
+    "telemetry.statsd_prefix": _check_prefix,
+    "telemetry.legacy_listen": _check_listen,
+    "telemetry.legacy_http_listen": _check_listen,
+    "telemetry.legacy_senders": parse_networks,
+    "telemetry.record_file": _check_path,
+    "alarms.exec": _check_command,
 }

@@ -17,11 +17,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from snqd.items import CANARY, ItemId, QueueName, SiteName
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
+    from snqd.items import Item, NewItem
+    from snqd.stores.probe import Probe
 
 
 class ItemState(StrEnum):
@@ -131,18 +134,44 @@ class Blamed(NamedTuple):
     dead: DeadReason | None
 
 
+class GivenBack(NamedTuple):
+    """How many items of a queue and site were given back without using an attempt. Canaries are not counted."""
+
+    queue: QueueName
+    site: SiteName
+    items: int
+
+
 class Repaired(NamedTuple):
-    """What `repair` gave back: blamed items, and the number of items released without using an attempt."""
+    """What `repair` did: items that were blamed, and items that were released without using an attempt.
+
+    `ids` are those of both kinds, canaries too: what the claimant held.
+    """
 
     blamed: list[Blamed]
-    released: int
+    released: list[GivenBack]
+    ids: frozenset[ItemId]
 
 
 class Reclaimed(NamedTuple):
-    """Items given back because their lease ran out."""
+    """Items given back because their lease ran out. Canaries are not counted."""
 
     claimant: str
+    queue: QueueName
+    site: SiteName
     items: int
+
+
+def given_back(rows: Iterable[tuple[int, str, str, str]]) -> tuple[list[GivenBack], frozenset[ItemId]]:
+    """The counts and the ids of released items, given as rows of id, queue, site, codec."""
+    counts: dict[tuple[QueueName, SiteName], int] = {}
+    ids = []
+    for number, queue, site, codec in rows:
+        ids.append(ItemId(number))
+        if codec != CANARY:
+            flow = (QueueName(queue), SiteName(site))
+            counts[flow] = counts.get(flow, 0) + 1
+    return [GivenBack(*flow, items) for flow, items in sorted(counts.items())], frozenset(ids)
 
 
 class Promoted(NamedTuple):
@@ -294,7 +323,7 @@ class Store(Protocol):
         """Give back what a dead claimant held. Repeating it does nothing: only items still in its name are touched."""
 
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
-        """Queues that have items and are not in `handled`, found without counting items."""
+        """Queues that have items, canaries apart, and are not in `handled`, found without counting items."""
 
     # waking
     def open_wakeups(self) -> list[int]:
@@ -310,7 +339,7 @@ class Store(Protocol):
 
     # people
     def counts(self) -> list[QueueFacts]:
-        """Exact counts per queue and site. Walks the table: for people, not for a hot path."""
+        """Exact counts per queue and site, canaries left out. Walks the table: for people, not for a hot path."""
 
     def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
         """Waiting and claimed items, oldest id first, streamed."""
@@ -329,6 +358,9 @@ class Store(Protocol):
 
     def discard_dead(self, wanted: ItemFilter) -> int:
         """Delete matching dead letters."""
+
+    def probe(self) -> Probe:
+        """What watches the data of this store, in this process or in another one. Opens nothing yet."""
 
     # schema
     def schema_status(self) -> SchemaStatus: ...

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, assert_never
 
 from snqd.errors import LeaseLost
+from snqd.items import CANARY
 from snqd.stores.base import (
     Blamed,
     DeadLettered,
@@ -31,9 +32,11 @@ from snqd.stores.base import (
     Repaired,
     Retried,
     SchemaStatus,
+    given_back,
 )
 from snqd.stores.history import error_text, extended, traceback_text
-from snqd.stores.memory_data import Data, Row, check, facts, matches
+from snqd.stores.memory_data import Data, Row, check, matches
+from snqd.stores.memory_probe import MemoryProbe, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -150,13 +153,13 @@ class MemoryStore:
             return Promoted(promoted, None if due is None else max(0.0, due - time.time()))
 
     def reclaim(self) -> list[Reclaimed]:
-        found: defaultdict[str, int] = defaultdict(int)
+        found: defaultdict[tuple[str, QueueName, SiteName], int] = defaultdict(int)
         with self._data.lock:
             for row in self._claimed():
                 if row.lease_until < time.time():
-                    found[row.claimed_by] += 1
+                    found[row.claimed_by, row.queue, row.site] += row.codec != CANARY
                     self._data.place(row, ItemState.READY)
-        return [Reclaimed(*gone) for gone in found.items()]
+        return [Reclaimed(*key, items) for key, items in found.items()]
 
     def claimants(self) -> list[str]:
         with self._data.lock:
@@ -164,15 +167,18 @@ class MemoryStore:
 
     def repair(self, claimant: str, blames: Sequence[Blame], *, crash_limit: int) -> Repaired:
         with self._data.lock:
-            blamed = [self._blame(claimant, blame, crash_limit) for blame in blames]
+            found = [self._blame(claimant, blame, crash_limit) for blame in blames]
+            blamed = [each for each in found if each is not None]
             left = [row for row in self._claimed() if row.claimed_by == claimant]
             for row in left:
                 self._data.place(row, ItemState.READY)
-            return Repaired([found for found in blamed if found is not None], len(left))
+            released, ids = given_back((row.id, row.queue, row.site, row.codec) for row in left)
+            return Repaired(blamed, released, ids.union(each.item for each in blamed))
 
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         with self._data.lock:
-            return sorted({row.queue for row in self._data.items.values()} - set(handled))
+            found = {row.queue for row in self._data.items.values() if row.codec != CANARY}
+            return sorted(found - set(handled))
 
     # waking
 
@@ -202,12 +208,7 @@ class MemoryStore:
     # people
 
     def counts(self) -> list[QueueFacts]:
-        found: defaultdict[tuple[QueueName, SiteName], list[Row]] = defaultdict(list)
-        clock = time.time()
-        with self._data.lock:
-            for row in [*self._data.items.values(), *self._data.dead.values()]:
-                found[row.queue, row.site].append(row)
-            return [facts(queue, site, rows, clock) for (queue, site), rows in sorted(found.items())]
+        return count(self._data)
 
     def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
         with self._data.lock:
@@ -242,6 +243,9 @@ class MemoryStore:
             for row in found:
                 del self._data.dead[row.id]
             return len(found)
+
+    def probe(self) -> MemoryProbe:
+        return MemoryProbe(self._data)
 
     # schema
 

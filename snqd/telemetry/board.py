@@ -33,7 +33,7 @@ SLOTS = 256
 ENTRIES = 64
 """Most items that one worker runs at the same time."""
 
-_MAGIC = b"snqdbrd1"
+_MAGIC = b"snqdbrd2"
 _NAME = 64
 _CLAIMANT = 128
 _REASON = 256
@@ -45,7 +45,8 @@ _PAGE = 4096
 _STRINGS_AT = _WORDS * 8
 _CLAIMANT_AT = _STRINGS_AT
 _REASON_AT = _CLAIMANT_AT + _CLAIMANT
-_ENTRIES_AT = _REASON_AT + _REASON
+_LAST_EXIT_AT = _REASON_AT + _REASON
+_ENTRIES_AT = _LAST_EXIT_AT + _REASON
 SLOT_BYTES = -(-(_ENTRIES_AT + ENTRIES * _ENTRY.size) // _PAGE) * _PAGE
 
 
@@ -81,6 +82,7 @@ class Word(IntEnum):
     UNREPAIRED = 4  # 1: the slot's worker died and its claims are not given back yet
     KILLED = 5  # snqd.telemetry.exits.Killed: why the supervisor killed it, written before the signal is sent
     KILLED_ITEM = 6  # the item past its time limit
+    EXITED_NS = 7  # CLOCK_MONOTONIC; when the slot's last worker ended, 0 = none has
     # written by the worker
     PHASE = 8
     BEAT_NS = 9  # CLOCK_MONOTONIC, touched by the loop that does the work
@@ -94,6 +96,10 @@ class Word(IntEnum):
     CLAIMED = 17
     RUNNING = 18  # highest used entry + 1
     READY = 19  # 1 once it claims
+    MEMORY_LIMIT = 20  # bytes, soft; 0 = none
+
+
+_RUNNING = int(Word.RUNNING)  # a member of an enumeration takes longer to look up than the rest of `begin`
 
 
 class Running(NamedTuple):
@@ -145,16 +151,36 @@ class SlotView:
     def exit_reason(self, value: str) -> None:
         self._write(_REASON_AT, _REASON, value)
 
-    def begin(self, entry: int, item: int, queue: str, site: str, deadline_ns: int = 0, attempt: int = 0) -> None:
-        """Note that `item` is about to run in `entry` (0 ≤ entry < ENTRIES)."""
+    @property
+    def last_exit(self) -> str:
+        """Why the slot's last worker ended, in words. Unlike `exit_reason` it outlives the repair."""
+        return self._text(_LAST_EXIT_AT, _REASON)
+
+    @last_exit.setter
+    def last_exit(self, value: str) -> None:
+        self._write(_LAST_EXIT_AT, _REASON, value)
+
+    def begin(
+        self,
+        entry: int,
+        item: int,
+        queue: str,
+        site: str,
+        deadline_ns: int = 0,
+        attempt: int = 0,
+        started_ns: int | None = None,
+    ) -> None:
+        """Note that `item` is about to run in `entry` (0 ≤ entry < ENTRIES). `started_ns`: None = now."""
         at = self._at + _ENTRIES_AT + entry * _ENTRY.size
         if self._named[entry] != (queue, site):
             names = struct.pack(f"={_NAME}s{_NAME}s", _clip(queue, _NAME), _clip(site, _NAME))
             self._memory[at + 32 : at + 32 + len(names)] = names
             self._named[entry] = (queue, site)
-        _ENTRY_IDS.pack_into(self._memory, at, item, time.monotonic_ns(), deadline_ns, attempt)
-        if entry >= self._words[Word.RUNNING]:
-            self._words[Word.RUNNING] = entry + 1
+        if started_ns is None:
+            started_ns = time.monotonic_ns()
+        _ENTRY_IDS.pack_into(self._memory, at, item, started_ns, deadline_ns, attempt)
+        if entry >= self._words[_RUNNING]:
+            self._words[_RUNNING] = entry + 1
 
     def end(self, entry: int) -> None:
         """Note that nothing runs in `entry` any more."""
@@ -232,6 +258,11 @@ class Board:
     @property
     def supervisor_pid(self) -> int:
         return int(_HEAD.unpack_from(self._memory, 0)[1])
+
+    @property
+    def supervisor_start(self) -> int:
+        """When the supervisor's process began, in clock ticks since boot; 0 = not known."""
+        return int(_HEAD.unpack_from(self._memory, 0)[2])
 
     @property
     def is_live(self) -> bool:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    """Takes every event: the log now, the hub's socket later."""
+    """Takes every event: the log, the pipe to the hub."""
 
     def __call__(self, event: Event, /) -> None: ...
 

@@ -34,8 +34,8 @@ Fields = Annotated[
 """Fields of an event. Flat, so that what a stranger sends cannot be nested deeper than a reader can walk."""
 
 
-class Fact(msgspec.Struct, frozen=True, array_like=True, tag_field="kind"):
-    """Base of all kinds."""
+class Fact(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", gc=False):
+    """Base of all kinds. Nothing in a fact can refer back to it, so the garbage collector need not look (`gc`)."""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -78,6 +78,11 @@ class DaemonFact(Fact, frozen=True, tag=1):
     """How many depth facts there are."""
     queues: Count
     """How many queue facts there are."""
+    dialect: str = ""
+    """Empty = our own. `legacy` = the pings of StatusNet 0.9 or GNU social, gathered by whoever tells it
+    (`legacy.py`): how many of them were lost is not known, and there is nothing in them but phases and counters. 0
+    means *not known* in every other field then, and `started` is when the first ping was heard.
+    """
 
 
 class WorkerFact(Fact, frozen=True, tag=2):
@@ -210,8 +215,10 @@ class StoreFact(Fact, frozen=True, tag=5):
     """An estimate by the server."""
     last_autovacuum: Figure
     """0 = never."""
-    pin_pid: Count
-    """The oldest transaction that keeps dead rows from being cleaned up, when it is older than a minute; 0 = none."""
+    pin_pid: Annotated[int, Meta(ge=-1)]
+    """The oldest transaction that keeps dead rows from being cleaned up, when it is older than a minute; 0 = none, -1 =
+    something that is no process, such as a replication slot: `pin_query` names it.
+    """
     pin_age_seconds: Figure
     pin_query: str
     """Its query, cut, with literals taken out."""
@@ -309,16 +316,38 @@ class QueueFact(Fact, frozen=True, tag=10):
     """Time until nothing is ready at these rates; 0 = nothing is, -1 = never: as much comes in as goes out, or more."""
     is_growing: bool
     """Whether the backlog grew over the last minute."""
+    lag_seconds: float = 0.0
+    """Age of the oldest ready item of the queue; asked more often than the depth facts of its sites are."""
+    lag_at: float = 0.0
+    """When the store was asked for it; 0 = not yet."""
 
     @property
     def key(self) -> tuple[Any, ...]:
         return (self.queue,)
 
 
+class CounterFact(Fact, frozen=True, tag=11):
+    """Something that was counted under a name for which no other fact has a field: of a legacy daemon."""
+
+    counter: str
+    """By the name that the sender uses: enqueued, switch, siteupdate, xmpp_process …"""
+    owner: str
+    """What it was counted for: `queue:NAME`, `site:NAME` or `thread:NAME`; empty = the daemon. One event counts once
+    for each of its owners.
+    """
+    count: Count
+    """Since the daemon was first heard."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.counter, self.owner)
+
+
 AnyFact = (
     DaemonFact | WorkerFact | FlowFact | DepthFact | StoreFact | EventFact | AlarmFact | MemoryFact | CanaryFact
-    | QueueFact
+    | QueueFact | CounterFact
 )  # fmt: skip
 KINDS: tuple[type[Fact], ...] = (
-    DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact, QueueFact
+    DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact, QueueFact,
+    CounterFact
 )  # fmt: skip

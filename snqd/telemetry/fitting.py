@@ -77,18 +77,19 @@ def _text(value: object) -> str:
 
 
 def _shorten_longest(values: dict[str, Any]) -> None:
-    """Cut the longest text or row of `values`, fields of an event among them, by half."""
-    fields = values.get("fields")
-    places = [(values, name) for name, each in values.items() if isinstance(each, str)]
-    if fields:
-        places += [(fields, name) for name in fields]
-    where, name = max(places, key=lambda place: len(_encoder.encode(place[0][place[1]])))
+    """Cut the longest text or row of `values` by half, or leave the field of an event out that has it as its name."""
+    fields: dict[str, Any] = values.get("fields") or {}
+    places = [(_size(each), values, name) for name, each in values.items() if isinstance(each, str)]
+    places += [(_size(name) + _size(each), fields, name) for name, each in fields.items()]
+    _longest, where, name = max(places, key=lambda place: place[0])
     value = where[name]
-    if isinstance(value, str) and len(value) > 8:
+    if where is fields and _size(name) >= _size(value):
+        del fields[name]
+    elif isinstance(value, str):
         where[name] = value[: len(value) // 2] + _CUT
-    elif isinstance(value, tuple) and len(value) > 1:
-        where[name] = value[: len(value) // 2]
-    elif where is fields:
-        del fields[name]  # names alone can be too long
     else:
-        values["fields"] = {}
+        where[name] = value[: len(value) // 2]
+
+
+def _size(value: object) -> int:
+    return len(_encoder.encode(value))

@@ -16,6 +16,7 @@ PER_DOUBLING = 4
 DOUBLINGS = 36
 BOUNDS: tuple[float, ...] = tuple(1e-6 * 2 ** (step / PER_DOUBLING) for step in range(PER_DOUBLING * DOUBLINGS + 1))
 """Seconds. Bucket 0 holds up to the first bound, bucket n from bound n - 1 (excluded) to bound n, the last the rest."""
+BOUNDS_NS = tuple(bound * 1e9 for bound in BOUNDS)
 BUCKETS = len(BOUNDS) + 1
 
 Sparse = tuple[int, ...]
@@ -26,14 +27,17 @@ def bucket_of(seconds: float) -> int:
     return bisect_left(BOUNDS, seconds)
 
 
-def tally(durations: Iterable[float]) -> list[tuple[int, int]]:
-    """How many durations (seconds) fall into which bucket. By sorting: a fraction of the cost of one by one."""
+def tally(durations: Iterable[float], bounds: tuple[float, ...] = BOUNDS) -> list[tuple[int, int]]:
+    """How many durations fall into which bucket. By sorting: a fraction of the cost of one by one.
+
+    `bounds`: `BOUNDS` for seconds, `BOUNDS_NS` for nanoseconds.
+    """
     values = sorted(durations)
     found: list[tuple[int, int]] = []
     at, end = 0, len(values)
     while at < end:
-        bucket = bisect_left(BOUNDS, values[at])
-        past = bisect_right(values, BOUNDS[bucket], at, end) if bucket < len(BOUNDS) else end
+        bucket = bisect_left(bounds, values[at])
+        past = bisect_right(values, bounds[bucket], at, end) if bucket < len(bounds) else end
         found.append((bucket, past - at))
         at = past
     return found

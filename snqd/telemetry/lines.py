@@ -170,10 +170,10 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
         WARNING,
         lambda e: f"{_item(e)} has been running for {e.running_seconds:.1f} s in worker {e.worker}: {e.reason}",
     ),
-    events.AlarmRaised: (ERROR, lambda e: f"alarm {e.name} of {e.subject}: {e.message}"),
+    events.AlarmRaised: (ERROR, lambda e: f"alarm {e.name}: {e.message}"),
     events.AlarmCleared: (
         INFO,
-        lambda e: f"alarm {e.name} of {e.subject} is cleared after {e.lasted_seconds:.0f} s: {e.message}",
+        lambda e: f"alarm {e.name} is over after {e.lasted_seconds:.0f} s: {e.message}",
     ),
     events.HubStarted: (
         INFO,

@@ -17,7 +17,7 @@ class WorkerSeat:
     The worker starts with the supervisor's signals blocked (`signal.pthread_sigmask` shows which) and default
     handlers for TERM, QUIT and USR1; it installs its own and then unblocks. The signals that only mean something to
     the supervisor (INT, HUP, TTIN, TTOU, USR2: a terminal sends some of them to the whole process group) do nothing
-    in it.
+    in it, until it registers USR2 for its stacks (`stacks.py`).
 
     While `Word.UNREPAIRED` is 1, the claimant, the running entries and the exit reason in `view` are those of the
     slot's previous worker, whose claims have not been given back.

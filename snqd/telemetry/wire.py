@@ -40,6 +40,8 @@ _NAME_BYTES: Final = 64
 _HEADER_BYTES: Final = 1 + 2 * (2 + _NAME_BYTES) + 5 * 9
 FACT_LIMIT: Final = LIMIT - _PREFIX - _HASH - _HEADER_BYTES - 4
 """Bytes that the facts of one datagram may take together, whoever sends it."""
+MOST_FACTS: Final = 200
+"""Facts in a datagram: more than fit, unless they are made to keep the reader busy."""
 BODY_LIMIT: Final = LIMIT - _PREFIX - _HASH
 
 Reason = Literal["not ours", "version", "kind", "truncated", "not authentic", "no key here", "malformed"]
@@ -85,12 +87,12 @@ class Datagram(NamedTuple):
 
 class _Body(msgspec.Struct, array_like=True):
     header: Header
-    facts: Annotated[tuple[AnyFact, ...], Meta(max_length=LIMIT)]
+    facts: Annotated[tuple[AnyFact, ...], Meta(max_length=MOST_FACTS)]
 
 
 class _RawBody(msgspec.Struct, array_like=True):
     header: Header
-    facts: Annotated[tuple[msgspec.Raw, ...], Meta(max_length=LIMIT)]
+    facts: Annotated[tuple[msgspec.Raw, ...], Meta(max_length=MOST_FACTS)]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -133,8 +135,10 @@ def fill(encoded: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 def pack(header: Header, encoded_facts: Sequence[bytes], key: bytes | None) -> bytes:
     """One datagram of encoded facts. Raises `ValueError` if they are too many: `fill` makes groups that fit."""
+    if len(header.daemon) > _NAME_BYTES or len(header.host) > _NAME_BYTES:
+        header = _shortened(header)
     head = _encoder.encode(header)
-    if len(head) > _HEADER_BYTES:
+    if len(head) > _HEADER_BYTES:  # as many characters as may be, but more bytes
         head = _encoder.encode(_shortened(header))
     count = len(encoded_facts)
     opening = bytes((0x90 + count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")

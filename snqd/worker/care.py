@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from snqd.stores.base import Blame, DeadReason
+from snqd.stores.base import Blame, DeadReason, ItemFilter, Repaired
 from snqd.telemetry.board import ENTRIES, Phase, Word
 from snqd.telemetry.events import (
     ItemCrashed,
@@ -22,19 +23,25 @@ from snqd.telemetry.events import (
     NoHandler,
 )
 from snqd.telemetry.exits import Killed
-from snqd.worker.identity import claimant_of_this_process, is_dead
+from snqd.telemetry.ledger import Count
+from snqd.worker.closing import Closing, count_flow
+from snqd.worker.identity import claimant_of_this_process, is_dead, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from snqd.handlers.base import BoundHandler
-    from snqd.items import QueueName
-    from snqd.stores.base import Blamed
+    from snqd.items import ItemId, QueueName
+    from snqd.stores.base import Blamed, GivenBack
     from snqd.telemetry.board import SlotView
+    from snqd.telemetry.ledger import LedgerWriter
     from snqd.worker.parts import Parts
 
 _NO_HANDLER_SECONDS = 60.0
 _NEVER = float("inf")
+_LOCK_SECONDS = 5.0
+"""How long a worker waits for who repairs its slot; then it does so itself, and the ledger may be a little wrong."""
+_REPAIR_ROUNDS = 5
 
 
 class Care:
@@ -53,8 +60,11 @@ class Care:
 
     def begin(self) -> None:
         """Give back what this slot's last worker held, then take its place on the board."""
-        view = self._parts.view
-        repair(self._parts, view)
+        parts = self._parts
+        view = parts.view
+        repair(parts, view)
+        parts.book.reopen()  # who repaired the slot wrote there too
+        parts.book.serve(tuple(parts.handlers), parts.known_queues)
         kept = {
             word: view.get(word) for word in (Word.BEAT_NS, Word.FAILED, Word.DEAD_LETTERED)
         }  # counted by the repair
@@ -144,9 +154,13 @@ class Care:
             return found
         else:  # who has the watch does not move
             found = self._store.promote().items > 0 or found
+        counts: dict[str, int] = {}
         for gone in self._store.reclaim():
             found = True
-            self._tell_reclaimed(gone.items, gone.claimant, "its lease ran out")
+            counts[gone.claimant] = counts.get(gone.claimant, 0) + gone.items
+            count_flow(self._parts.book, gone.queue, gone.site, {Count.RECLAIMED: gone.items})
+        for claimant, items in counts.items():
+            self._tell_reclaimed(items, claimant, "its lease ran out")
         if now >= self._unhandled_at:
             self._unhandled_at = now + _NO_HANDLER_SECONDS
             for queue in self._store.unhandled_queues(self._parts.known_queues):
@@ -160,9 +174,26 @@ class Care:
         for claimant in self._store.claimants():
             if claimant not in on_board and is_dead(claimant):
                 repaired = self._store.repair(claimant, (), crash_limit=self._parts.config.daemon.crash_limit)
-                self._tell_reclaimed(repaired.released, claimant, "its process is gone")
-                found = found or bool(repaired.released)
+                for queue, site, items in repaired.released:
+                    counts = {Count.RECLAIMED: items}
+                    if self._is_of_this_daemon(claimant):  # claimed by its last statement, which nobody counted
+                        counts[Count.CLAIMED] = items
+                    count_flow(self._parts.book, queue, site, counts)
+                self._tell_reclaimed(sum(each.items for each in repaired.released), claimant, "its process is gone")
+                found = found or bool(repaired.ids)
         return found
+
+    def _is_of_this_daemon(self, claimant: str) -> bool:
+        """Whether the claimant was a worker of this daemon since its boot."""
+        theirs, ours = parse(claimant), parse(self._store.claimant)
+        if theirs is None or ours is None:
+            return False
+        daemon = self._parts.config.daemon.name.replace("/", "-")
+        return (
+            (theirs.host, theirs.scope) == (ours.host, ours.scope)
+            and theirs.worker.rpartition(".")[0] == daemon
+            and theirs.start >= self._parts.board.supervisor_start
+        )
 
     def _tell_reclaimed(self, items: int, claimant: str, reason: str) -> None:
         if items:
@@ -187,25 +218,63 @@ def repair_all(parts: Parts) -> None:
 def repair(parts: Parts, view: SlotView) -> bool:
     """Give back what a slot's dead worker held, blaming the items that were running; whether there was anything.
 
-    Safe to be done by several at once: the store touches only items that are still in the dead one's name.
+    Safe to be done by several at once: the store touches only items that are still in the dead one's name, and the
+    slot's ledger has one writer at a time. A worker waits for who repairs its own slot; the others go on.
     """
     if not view.get(Word.UNREPAIRED):
         return False
+    is_own = view.number == parts.view.number
+    with ExitStack() as stack:
+        book = parts.book if is_own else parts.ledger.writer(view.number)
+        if not is_own:
+            stack.callback(book.close)
+        has_lock = stack.enter_context(parts.ledger.lock(view.number, seconds=_LOCK_SECONDS if is_own else 0.0))
+        if not has_lock and not is_own:
+            return False
+        return _repair(parts, view, book)
+
+
+def _repair(parts: Parts, view: SlotView, book: LedgerWriter) -> bool:
     claimant = view.claimant
     blames = _blames(parts.handlers, view)
     if not view.get(Word.UNREPAIRED):
-        return False  # its replacement was faster, and what we read may be half its own
+        return False  # another was faster, and what we read may be half its replacement's own
     if claimant and is_dead(claimant):
-        repaired = parts.store.repair(claimant, blames, crash_limit=parts.config.daemon.crash_limit)
+        closing = Closing(book, parts.handlers)
+        closing.begin(lambda item: _holds(parts, claimant, item))
+        repaired = _repair_in_store(parts, claimant, blames)
+        closing.finish(repaired)
         of_item = {blame.item: blame for blame in blames}
         for blamed in repaired.blamed:
             _tell_blamed(parts, blamed, of_item[blamed.item])
-        if repaired.released:
-            parts.emit(
-                ItemsReclaimed(worker=parts.worker, count=repaired.released, claimant=claimant, reason=view.exit_reason)
-            )
+        count = sum(each.items for each in repaired.released)
+        if count:
+            parts.emit(ItemsReclaimed(worker=parts.worker, count=count, claimant=claimant, reason=view.exit_reason))
     view.set(Word.UNREPAIRED, 0)
     return bool(claimant)
+
+
+def _holds(parts: Parts, claimant: str, item: int) -> bool:
+    return any(record.claimed_by == claimant for record in parts.store.find(ItemFilter(ids=(item,))))
+
+
+def _repair_in_store(parts: Parts, claimant: str, blames: list[Blame]) -> Repaired:
+    """Repair until nothing is left.
+
+    A statement that was on its way when its worker was killed is still carried out by a server. The first repair waits
+    for it, since it wants the same rows, but does not see what it has claimed.
+    """
+    blamed: list[Blamed] = []
+    released: list[GivenBack] = []
+    ids: frozenset[ItemId] = frozenset()
+    for _ in range(_REPAIR_ROUNDS):
+        repaired = parts.store.repair(claimant, blames, crash_limit=parts.config.daemon.crash_limit)
+        if not repaired.ids:
+            break
+        blamed += repaired.blamed
+        released += repaired.released
+        ids |= repaired.ids
+    return Repaired(blamed, released, ids)
 
 
 def _blames(handlers: Mapping[QueueName, BoundHandler], view: SlotView) -> list[Blame]:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from snqd.handlers.outcomes import Interrupted, TimeLimitExceeded
+from snqd.items import users
 from snqd.stores.base import Released
 from snqd.telemetry.board import ENTRIES, Phase, Word
 from snqd.worker.execution import deadline_ns
@@ -87,7 +88,7 @@ class ConcurrentRunner:
                 continue
             lane.pace.ran_one(still)
             lane.finished += 1
-            self._parts.view.add(Word.RELEASED, 1)
+            self._parts.view.add(Word.RELEASED, users([item]))
             self._store.report(item, Released(item))
         if len(self._backlog) < len(waiting):
             self._store.nudge()
@@ -123,7 +124,7 @@ class ConcurrentRunner:
         self, item: Item, lane: WorkLane, handler: BoundHandler, prepared: tuple[Any, Context], entry: int
     ) -> None:
         payload, context = prepared
-        began = time.monotonic()
+        started = time.monotonic_ns()
         error: BaseException | None = None
         try:
             if lane.mode is Mode.TASK:
@@ -134,11 +135,12 @@ class ConcurrentRunner:
             error = Interrupted() if self._is_draining else asyncio.CancelledError("the handler was cancelled")
         except BaseException as raised:  # whatever a handler raises is its item's fate, not the worker's
             error = raised
+        ended = time.monotonic_ns()
         self._parts.view.end(entry)
         self._entries.append(entry)
-        lane.pace.ran(1, time.monotonic() - began)
+        lane.pace.ran(1, (ended - started) / 1e9)
         lane.finished += 1
-        self._execution.settle(item, handler, context, error)
+        self._execution.settle(item, handler, context, error, started, ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         lane = self._running.pop(task)

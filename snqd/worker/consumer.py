@@ -16,6 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError
+from snqd.items import users
 from snqd.stores.base import Released
 from snqd.telemetry.board import Phase, Word
 from snqd.telemetry.events import ItemsReleased
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from snqd.worker.store_thread import StoreThread
 
 SLICE_SECONDS = 0.02
-_SLOW_SECONDS = 0.05
+_SLICE_NS = int(SLICE_SECONDS * 1e9)
+_SLOW_NS = 50_000_000
 
 
 class Consumer:
@@ -70,7 +72,7 @@ class Consumer:
     def take_back(self) -> list[Item]:
         """Take away what is not started (called by the store's thread while a handler keeps the main one)."""
         items = self._unstarted()
-        self._taken_back += len(items)
+        self._taken_back += users(items)
         return items
 
     async def run(self) -> None:
@@ -113,7 +115,7 @@ class Consumer:
         inbox = self._inbox
         store = self._store
         run_inline = self._execution.run_inline
-        began = last = time.monotonic()
+        began = last = time.monotonic_ns()
         inline: WorkLane | None = None
         ran = 0
         while inbox and not self._is_stopping:
@@ -126,19 +128,18 @@ class Consumer:
                 self._concurrent.start(item, lane)
                 continue
             inline = lane
-            run_inline(item)
+            now = run_inline(item)
             lane.finished += 1
             ran += 1
-            now = time.monotonic()
-            if now - last >= _SLOW_SECONDS:
-                self._was_slow(lane, now - last)
+            if now - last >= _SLOW_NS:
+                self._was_slow(lane, (now - last) / 1e9)
             last = now
             if store.is_report_due(now):
                 store.nudge()
-            if now - began >= SLICE_SECONDS:
+            if now - began >= _SLICE_NS:
                 break
         if inline is not None:
-            inline.pace.ran(ran, last - began)
+            inline.pace.ran(ran, (last - began) / 1e9)
 
     def _was_slow(self, lane: WorkLane, seconds: float) -> None:
         """An item was slow: give back what another worker can start sooner than this one."""
@@ -147,7 +148,7 @@ class Consumer:
         for item in surplus:
             self._release(item)
         if surplus:
-            self._parts.view.add(Word.RELEASED, len(surplus))
+            self._parts.view.add(Word.RELEASED, users(surplus))
         self._count_taken_back()
         self._store.nudge()
 
@@ -171,11 +172,10 @@ class Consumer:
         for item in unstarted:
             self._release(item)
         self._count_taken_back()
-        if unstarted:
-            self._parts.view.add(Word.RELEASED, len(unstarted))
-            self._parts.emit(
-                ItemsReleased(worker=self._parts.worker, count=len(unstarted), reason="the worker is leaving")
-            )
+        count = users(unstarted)
+        if count:
+            self._parts.view.add(Word.RELEASED, count)
+            self._parts.emit(ItemsReleased(worker=self._parts.worker, count=count, reason="the worker is leaving"))
 
     def _release(self, item: Item) -> None:
         self._lanes[item.queue].finished += 1

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from snqd.stores.base import Store
     from snqd.telemetry.board import Board, SlotView
     from snqd.telemetry.events import Event
+    from snqd.telemetry.ledger import Ledger, LedgerWriter
+    from snqd.telemetry.stacks import StackFile
+    from snqd.worker.accounts import Accounts
     from snqd.worker.bell import Bell
     from snqd.worker.errand import Errand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """One worker process. Made after the fork; nothing in it is shared but the board and the bell."""
+    """One worker process. Made after the fork; nothing in it is shared but the board, the ledger and the bell."""
 
     worker: str
     """Worker id, e.g. `main.3`."""
@@ -36,6 +39,11 @@ class Parts:
     """Store items on a transactional handler's connection."""
     board: Board
     view: SlotView
+    ledger: Ledger
+    book: LedgerWriter
+    """This slot's part of the ledger."""
+    accounts: Accounts
+    stack_file: StackFile | None
     bell: Bell
     lifeline_fd: int
     memory_limit_bytes: int | None

@@ -22,27 +22,34 @@ import select
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError, StoreUnavailable
+from snqd.items import users
 from snqd.stores.base import Released, Retried
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemLeaseLost, StoreBack, StoreLost
+from snqd.worker.accounts import Reports, Settled
+from snqd.worker.doubts import Doubts
 from snqd.worker.patience import LOOK_SECONDS, Patience
+from snqd.worker.requests import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
-    from snqd.items import Item, ItemId
+    from snqd.items import Item
     from snqd.stores.base import Lane, Outcome, Store
+    from snqd.worker.accounts import Accounts, Report
     from snqd.worker.care import Care
     from snqd.worker.lanes import WorkLane
     from snqd.worker.parts import Parts
+    from snqd.worker.requests import Result
 
 REPORT_SECONDS = 0.01
 """Longest time that an outcome waits for others to share its commit."""
+_REPORT_NS = int(REPORT_SECONDS * 1e9)
 _CARE_PATIENCE_SECONDS = 0.05
 """Care that is due waits this long for a claim in its way; a pick-up is urgent, care is not."""
 _LINGERS = (1, 4)
@@ -50,7 +57,7 @@ _LINGERS = (1, 4)
 _OUTAGE_LIMIT_SECONDS = 5.0
 _OUTAGE_EVENT_SECONDS = 30.0
 
-Result = TypeVar("Result")
+_HAVE_CONSEQUENCES = {Retried, Released}
 
 
 class StoreThread(threading.Thread):
@@ -72,6 +79,7 @@ class StoreThread(threading.Thread):
         self._parts = parts
         self._care = care
         self._store: Store = parts.store
+        self._accounts: Accounts = parts.accounts
         self._lanes = lanes
         self._on_items = on_items
         self._take_back = take_back
@@ -82,10 +90,10 @@ class StoreThread(threading.Thread):
         self._on_errand_done = on_errand_done
         self._lane_of = {queue: lane for lane in lanes for queue in lane.queues}
         self._config = parts.config.store
-        self._outcomes: deque[tuple[Item, Outcome | None]] = deque()
-        self._requests: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._held: dict[ItemId, Item] = {}
-        self._unsure: set[ItemId] = set()
+        self._outcomes: deque[Report] = deque()
+        self._requests = Requests()
+        self._held = self._accounts.held
+        self._doubts = Doubts(self._config.lease_seconds, time.monotonic())
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._is_sleeping = False
         self._is_claiming = False
@@ -96,26 +104,30 @@ class StoreThread(threading.Thread):
         self._look_at = 0.0
         self._lingers = 0
         self._renew_at = time.monotonic() + self._config.lease_seconds / 3
-        self._oldest_outcome_at = 0.0
+        self._oldest_outcome_ns = 0
         self._enough_outcomes = 1
         self._report_by = float("inf")
         self.is_hungry = True
         """Set by the main thread while it waits for items."""
-        self.revoked: set[int] = set()
-        """Tokens of claims that were lost: their items are not started."""
+        self.revoked: set[tuple[int, int]] = set()
+        """Claims that were lost, by item and token: they are not started."""
 
     # ---- called by the main thread
 
-    def report(self, item: Item, outcome: Outcome | None) -> None:
-        """Take an outcome; None = the store knows already. Returns at once; see `nudge`."""
+    def report(self, item: Item, outcome: Outcome | Settled, started_ns: int = 0, ended_ns: int = 0) -> None:
+        """Take an outcome, and when the handler was called and returned. Returns at once; see `nudge`."""
         if not self._outcomes:
-            self._oldest_outcome_at = time.monotonic()
-        self._outcomes.append((item, outcome))
+            self._oldest_outcome_ns = time.monotonic_ns()
+        self._outcomes.append((item, outcome, started_ns, ended_ns))
 
-    def is_report_due(self, now: float) -> bool:
+    def doubt(self, item: Item) -> None:
+        """The handler's own transaction may have acked the item: the answer to its commit was lost. Then report."""
+        self._doubts.doubt(item)
+
+    def is_report_due(self, now_ns: int) -> bool:
         """Whether enough outcomes wait, or long enough, to be worth a nudge."""
         count = len(self._outcomes)
-        return count > 0 and (count >= self._enough_outcomes or now - self._oldest_outcome_at >= REPORT_SECONDS)
+        return count > 0 and (count >= self._enough_outcomes or now_ns - self._oldest_outcome_ns >= _REPORT_NS)
 
     def nudge(self) -> None:
         """Make the thread look at what it has been given."""
@@ -126,10 +138,9 @@ class StoreThread(threading.Thread):
 
     def submit(self, call: Callable[[], Result]) -> Future[Result]:
         """Run `call` in this thread, between two exchanges."""
-        future: Future[Result] = Future()
-        self._requests.append((call, future))
+        future = self._requests.put(call)
         if self._is_over:
-            self._fail_requests(SnqdError("the worker is leaving"))
+            self._requests.fail(SnqdError("the worker is leaving"))
         self.nudge()
         return future
 
@@ -154,7 +165,7 @@ class StoreThread(threading.Thread):
             self._on_failed(error)
         finally:
             self._is_over = True
-            self._fail_requests(SnqdError("the worker is leaving"))
+            self._requests.fail(SnqdError("the worker is leaving"))
             self._store.close()
 
     def _loop(self) -> None:
@@ -177,7 +188,7 @@ class StoreThread(threading.Thread):
 
     def _turn(self) -> bool:
         """Do the first thing that is due; True when the thread has finished."""
-        self._serve_requests()
+        self._requests.serve()
         now = time.monotonic()
         if now >= self._renew_at:
             self._renew(now)
@@ -236,7 +247,7 @@ class StoreThread(threading.Thread):
         return lanes
 
     def _must_exchange(self, lanes: list[Lane], now: float) -> bool:
-        if self._outcomes and (lanes or not self._is_busy() or self.is_report_due(now)):
+        if self._outcomes and (lanes or not self._is_busy() or self.is_report_due(int(now * 1e9))):
             return True
         return bool(lanes) and now >= self._look_at
 
@@ -245,42 +256,51 @@ class StoreThread(threading.Thread):
         return any(lane.claimed != lane.finished for lane in self._lanes)
 
     def _exchange(self, lanes: list[Lane]) -> None:
-        count = len(self._outcomes)
-        taken = [self._outcomes.popleft() for _ in range(count)]
-        told = [outcome for _item, outcome in taken if outcome is not None]
+        rows = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        claimed = self._report_and_claim(Reports(rows), lanes) if rows else self._store.exchange((), lanes).claimed
+        self._take(claimed)
+        if lanes:
+            self._plan_next_look(lanes, len(claimed))
+
+    def _report_and_claim(self, reports: Reports, lanes: list[Lane]) -> list[Item]:
+        told = reports.told
+        batch = self._accounts.stage(reports, with_repeats=self._is_finishing)
         try:
             claimed, lost = self._store.exchange(told, lanes) if told or lanes else ([], [])
         except StoreUnavailable:
-            self._unsure.update(item.id for item, _outcome in taken)
-            self._outcomes.extendleft(reversed(taken))
+            self._doubts.unanswered(reports.items)
+            self._outcomes.extendleft(reversed(reports.rows))
             raise
-        held = self._held
+        changed = self._doubts.changed(lost, time.monotonic())
+        self._accounts.post(batch, reports, changed)
+        self._tell_lost([item for item in lost if changed.get(item.id) is Settled.LOST])
+        self._doubts.answered(reports.items)
+        if reports.kinds & _HAVE_CONSEQUENCES:
+            self._follow_up(told)
+        return claimed
+
+    def _follow_up(self, told: Sequence[Outcome]) -> None:
+        """Of outcomes that are committed: when an item becomes due, and that there is something to claim."""
         is_given_back = False
-        for item, outcome in taken:
-            if (kept := held.get(item.id)) is not None and kept.token == item.token:
-                del held[item.id]
+        for outcome in told:
             if type(outcome) is Retried:
                 self._care.expect(outcome.delay_seconds)
             elif type(outcome) is Released and not outcome.delay_seconds:
                 is_given_back = True
         if is_given_back:
-            self._parts.bell.ring()  # now that it is committed
-        if lost:
-            self._tell_lost(lost)
-        self._unsure.clear()
-        self._take(claimed)
-        if lanes:
-            self._plan_next_look(lanes, len(claimed))
+            self._parts.bell.ring()
 
     def _take(self, claimed: list[Item]) -> None:
         if not claimed:
             return
         lane_of = self._lane_of
-        for item in claimed:
-            self._held[item.id] = item
-            lane_of[item.queue].claimed += 1
-        self._parts.view.add(Word.CLAIMED, len(claimed))
-        for lane in {id(lane_of[item.queue]): lane_of[item.queue] for item in claimed}.values():
+        lanes = set()
+        for queue, count in self._accounts.claimed(claimed):
+            lane = lane_of[queue]
+            lane.claimed += count
+            lanes.add(lane)
+        self._parts.view.add(Word.CLAIMED, users(claimed))
+        for lane in lanes:
             lane.pace.claimed()
         self._enough_outcomes = max(1, max(lane.pace.capacity for lane in self._lanes) // 2)
         self._on_items(claimed)
@@ -301,46 +321,38 @@ class StoreThread(threading.Thread):
             self._look_at = now + self._config.poll_interval_seconds * random.uniform(0.75, 1.25)
 
     def _renew(self, now: float) -> None:
+        """Extend the leases of what is held. A claim that was lost stays held until its end is reported.
+
+        Handlers' own transactions ack items, and find out themselves that a claim was lost; what was sent to a store
+        that did not answer may be gone too. Neither is news.
+        """
         self._renew_at = now + self._config.lease_seconds / 3
-        if not self._held:
-            return
-        lost = self._store.renew(list(self._held.values()))
+        held = [item for item in self._held.values() if (item.id, item.token) not in self.revoked]
+        handlers = self._parts.handlers
+        lost = [
+            item
+            for item in (self._store.renew(held) if held else ())
+            if not self._doubts.is_unanswered(item) and not handlers[item.queue].options.transactional
+        ]
+        self._doubts.renewed(now)
         self._tell_lost(lost)
-        for item in lost:
-            self._held.pop(item.id, None)
-            self.revoked.add(item.token)
+        self.revoked.update((item.id, item.token) for item in lost)
 
     def _tell_lost(self, lost: list[Item]) -> None:
         for item in lost:
-            if item.id not in self._unsure and item.token not in self.revoked:
+            if not self._doubts.is_unanswered(item) and (item.id, item.token) not in self.revoked:
                 self._parts.emit(
                     ItemLeaseLost(worker=self._parts.worker, item=item.id, queue=item.queue, site=item.site)
                 )
 
-    # ---- requests, sleep, outage
-
-    def _serve_requests(self) -> None:
-        while self._requests:
-            call, future = self._requests.popleft()
-            try:
-                future.set_result(call())
-            except StoreUnavailable as error:
-                future.set_exception(error)
-                raise
-            except Exception as error:  # it belongs to whoever asked
-                future.set_exception(error)
-
-    def _fail_requests(self, error: Exception) -> None:
-        with contextlib.suppress(IndexError):  # the main thread may be emptying it too
-            while True:
-                self._requests.popleft()[1].set_exception(error)
+    # ---- sleep, outage
 
     def _sleep(self, lanes: list[Lane], now: float) -> None:
         until = min(self._care.next_at, self._renew_at)
         if lanes:
             until = min(until, self._look_at)
         if self._outcomes:
-            until = min(until, self._oldest_outcome_at + REPORT_SECONDS)
+            until = min(until, self._oldest_outcome_ns / 1e9 + REPORT_SECONDS)
         if len(self._held) > 1 and not self.is_hungry and not self._is_held_up:
             until = min(until, now + LOOK_SECONDS)  # the main thread says nothing while a handler keeps it
         ready = self._wait(max(0.0, until - now), hear_bell=bool(lanes))
@@ -419,5 +431,5 @@ class StoreThread(threading.Thread):
         """Sleep for the whole time: nudges do not shorten a back-off."""
         until = time.monotonic() + seconds
         while not self._has_given_up() and (left := until - time.monotonic()) > 0:
-            self._fail_requests(error)
+            self._requests.fail(error)
             self._wait(left, hear_bell=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import MemoryRestart, WorkerUsage
+from snqd.worker.growth import Growth
 
 if TYPE_CHECKING:
     from snqd.worker.parts import Parts
@@ -33,6 +34,7 @@ class Usage:
         self._limit = parts.memory_limit_bytes
         self._born = time.monotonic()
         self._look_at = 0.0
+        self._growth = Growth(parts)
 
     def verdict(self) -> str | None:
         """Why the worker should leave now, or None."""
@@ -45,6 +47,8 @@ class Usage:
         self._look_at = now + _LOOK_SECONDS
         rss = rss_bytes()
         self._view.set(Word.RSS_BYTES, rss)
+        self._view.set(Word.MEMORY_LIMIT, self._limit or 0)
+        self._growth.look(rss)
         if config.debug_memory:
             self._parts.emit(WorkerUsage(worker=self._parts.worker, rss_bytes=rss, limit_bytes=self._limit or 0))
         if self._limit is not None and rss > self._limit:

@@ -131,6 +131,8 @@ class Worker:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         faulthandler.register(signal.SIGUSR1, file=sys.stderr, all_threads=True)
+        if self._parts.stack_file is not None:
+            self._parts.stack_file.register()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _look_at_usage(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from snqd.stores.base import Done
 from tests.stores.contract_care import PeopleContract, RepairContract, TransactionContract, WakeupContract
+from tests.stores.contract_probe import ProbeContract
 from tests.stores.contract_work import ClaimContract, EnqueueContract, LeaseContract, OutcomeContract
 from tests.support.racing import Racer
 from tests.support.stores import OpenStore, Recipe, claim, new, waiting
@@ -31,6 +32,7 @@ class StoreContract(
     TransactionContract,
     PeopleContract,
     WakeupContract,
+    ProbeContract,
 ):
     """Everything that holds in one process too."""
 
@@ -85,7 +87,7 @@ class SharedStoreContract(StoreContract):
         (claimant,) = living.claimants()
         assert "doomed" in claimant
         assert [item.frame for item in claim(living)] == [b"3", b"4"]
-        eventually(lambda: living.repair(claimant, [], crash_limit=3).released == 3)
+        eventually(lambda: living.repair(claimant, [], crash_limit=3).ids == {item for item, _token in held})
 
         again = claim(living)
         assert [[item.id] for item in again] == [[item_id] for item_id, _token in held]

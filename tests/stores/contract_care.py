@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from snqd.errors import LeaseLost
-from snqd.items import ItemId
-from snqd.stores.base import Blame, Blamed, DeadLettered, DeadReason, Done, ItemFilter, ItemState, Released, Retried
+from snqd.items import ItemId, canary_item
+from snqd.stores.base import (
+    Blame,
+    Blamed,
+    DeadLettered,
+    DeadReason,
+    Done,
+    ItemFilter,
+    ItemState,
+    Released,
+    Repaired,
+    Retried,
+)
 from tests.support.stores import OpenStore, claim, claim_one, frames, new, waiting
 from tests.support.waiting import eventually
 
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
 
 EVERYTHING = ItemFilter()
 CRASH_LIMIT = 3
+NOTHING = Repaired([], [], frozenset())
 
 
 def crash(item: Item, error: str = "killed by signal 11") -> Blame:
@@ -38,11 +50,13 @@ class RepairContract:
     def test_repair_releases_what_was_claimed_but_not_running_without_an_attempt(self, open_store: OpenStore) -> None:
         dead, living = open_store("dead"), open_store("living")
         dead.enqueue([new(frame=b"1"), new(frame=b"2"), new(frame=b"3")])
-        running, *_others = claim(dead)
+        running, *others = claim(dead)
 
         repaired = living.repair("dead", [crash(running)], crash_limit=CRASH_LIMIT)
 
-        assert repaired == ([Blamed(running.id, running.queue, running.site, 1, 1, None)], 2)
+        assert repaired.blamed == [Blamed(running.id, running.queue, running.site, 1, 1, None)]
+        assert repaired.released == [(running.queue, running.site, 2)]
+        assert repaired.ids == {running.id, *(item.id for item in others)}
         found = {item.frame: (item.attempts, item.crash_attempts) for item in claim(living)}
         assert found == {b"1": (1, 1), b"2": (0, 0), b"3": (0, 0)}
         history = {record.frame: [entry.error for entry in record.history] for record in waiting(living)}
@@ -57,7 +71,8 @@ class RepairContract:
             item = claim_one(dead)
             repaired = living.repair(dead.claimant, [crash(item, f"crash {number}")], crash_limit=CRASH_LIMIT)
             verdicts += [(blamed.crash_attempts, blamed.dead) for blamed in repaired.blamed]
-            assert repaired.released == 0
+            assert not repaired.released
+            assert repaired.ids == {item.id}
 
         assert verdicts == [(1, None), (2, None), (3, DeadReason.CRASH)]
         assert waiting(living) == []
@@ -76,7 +91,7 @@ class RepairContract:
 
         repaired = living.repair("dead", [time_limit(item, delay_seconds=60.0)], crash_limit=CRASH_LIMIT)
 
-        assert repaired == ([Blamed(item.id, item.queue, item.site, 1, 0, None)], 0)
+        assert repaired == Repaired([Blamed(item.id, item.queue, item.site, 1, 0, None)], [], frozenset([item.id]))
         (record,) = waiting(living)
         assert (record.state, record.attempts, record.crash_attempts) == ("scheduled", 1, 0)
         assert record.last_error == "past its time limit"
@@ -101,9 +116,21 @@ class RepairContract:
         living.repair("dead", [crash(running)], crash_limit=CRASH_LIMIT)
         before = waiting(living)
 
-        assert living.repair("dead", [crash(running)], crash_limit=CRASH_LIMIT) == ([], 0)
+        assert living.repair("dead", [crash(running)], crash_limit=CRASH_LIMIT) == NOTHING
 
         assert waiting(living) == before
+
+    def test_what_is_released_is_counted_by_queue_and_site_without_canaries(self, open_store: OpenStore) -> None:
+        dead, living = open_store("dead"), open_store("living")
+        dead.enqueue([new("q", site="a"), new("q", site="b"), new("q", site="b"), new("r", site="a")])
+        dead.enqueue([canary_item("q", 1, site="a"), canary_item("s", 1)])
+        held = claim(dead, "q", "r", "s")
+
+        repaired = living.repair("dead", [], crash_limit=CRASH_LIMIT)
+
+        assert repaired.released == [("q", "a", 1), ("q", "b", 2), ("r", "a", 1)]
+        assert repaired.ids == {item.id for item in held}
+        assert len(held) == 6
 
     def test_repair_touches_only_what_is_in_that_name(self, open_store: OpenStore) -> None:
         dead, living = open_store("dead"), open_store("living")
@@ -111,9 +138,9 @@ class RepairContract:
         theirs = claim_one(dead)
         ours = claim_one(living)
 
-        assert living.repair("nobody", [crash(theirs)], crash_limit=CRASH_LIMIT) == ([], 0)
-        assert living.repair("dead", [crash(ours)], crash_limit=CRASH_LIMIT) == ([], 1)
-        assert living.repair("dead", [Blame(ItemId(123456), "?", True, 1)], crash_limit=CRASH_LIMIT) == ([], 0)
+        assert living.repair("nobody", [crash(theirs)], crash_limit=CRASH_LIMIT) == NOTHING
+        assert living.repair("dead", [crash(ours)], crash_limit=CRASH_LIMIT).ids == {theirs.id}
+        assert living.repair("dead", [Blame(ItemId(123456), "?", True, 1)], crash_limit=CRASH_LIMIT) == NOTHING
 
         assert living.exchange([Done(ours)], []).lost == []
         assert dead.exchange([Done(theirs)], []).lost == [theirs]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqd.items import QueueName, SiteName
+from snqd.items import QueueName, SiteName, canary_item
 from snqd.stores.base import (
     ERROR_LIMIT,
     HISTORY_LIMIT,
@@ -19,6 +19,7 @@ from snqd.stores.base import (
     Done,
     ItemFilter,
     Lane,
+    Reclaimed,
     Released,
     Retried,
 )
@@ -455,14 +456,24 @@ class LeaseContract:
     def test_an_expired_lease_is_reclaimed_by_another_worker(self, open_store: OpenStore) -> None:
         lost, living = open_store("lost", lease_seconds=0.1), open_store("living")
         lost.enqueue([new(frame=b"1"), new(frame=b"2")])
-        claim(lost)
+        claimed = claim(lost)
         assert claim(living) == []
 
         reclaimed = eventually(living.reclaim)
 
-        assert reclaimed == [("lost", 2)]
+        assert reclaimed == [Reclaimed("lost", claimed[0].queue, claimed[0].site, 2)]
         assert [(item.frame, item.attempts) for item in claim(living)] == [(b"1", 0), (b"2", 0)]
         assert living.reclaim() == []
+
+    def test_reclaimed_items_are_counted_by_queue_and_site_without_canaries(self, open_store: OpenStore) -> None:
+        lost, living = open_store("lost", lease_seconds=0.1), open_store("living")
+        lost.enqueue([new("q", site="a"), new("q", site="b"), new("r", site="a"), canary_item("q", 1, site="a")])
+        assert len(claim(lost, "q", "r")) == 4
+
+        reclaimed = eventually(living.reclaim)
+
+        assert sorted(reclaimed) == [("lost", "q", "a", 1), ("lost", "q", "b", 1), ("lost", "r", "a", 1)]
+        assert len(claim(living, "q", "r")) == 4
 
     def test_a_renewed_lease_is_not_reclaimed(self, open_store: OpenStore) -> None:
         one, other = open_store("one", lease_seconds=0.2), open_store("other")
@@ -473,7 +484,7 @@ class LeaseContract:
         assert long.renew([kept]) == []
         reclaimed = eventually(other.reclaim)
 
-        assert reclaimed == [("one", 1)]
+        assert reclaimed == [Reclaimed("one", kept.queue, kept.site, 1)]
         assert frames(claim(other)) == [b"given up"]
         assert one.exchange([Done(kept)], []).lost == []
 

@@ -163,3 +163,13 @@ def test_a_store_of_its_own_kind_looks_like_any_other(kept: Store) -> None:
     assert store.kind == "inline"
     assert store.counts() == []
     store.close()
+
+
+def test_a_probe_tells_what_was_set_aside(kept: Store) -> None:
+    store = InlineStore(lambda item: Released(item, 0.0, "unknown site"), kept)
+    store.enqueue([new(), new()])
+
+    (depth,) = store.probe().depths()
+
+    assert (depth.queue, depth.ready, depth.scheduled, depth.is_estimate) == ("mail", 0, 2, False)
+    assert store.probe().lags() == []

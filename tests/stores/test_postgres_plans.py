@@ -90,6 +90,7 @@ def test_a_claim_reads_and_locks_only_what_it_takes(backlog: PostgresStore, queu
         ("reclaim", {"limit": 100}),
         ("claimants", {}),
         ("release_unheld", {"claimant": "nobody", "held": "{}"}),
+        ("release_all", {"claimant": "nobody"}),
         ("blamed", {"ids": "{1,2,3}", "claimant": "nobody"}),
         ("retry", {"told": '[{"id": 1, "token": 1, "delay": 1, "error": ""}]', "history_limit": 20}),
         ("release", {"told": '[{"id": 1, "token": 1, "delay": 1, "note": ""}]'}),

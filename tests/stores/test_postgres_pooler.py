@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from snqd.config.schema import StoreConfig
+from snqd.errors import StoreUnavailable
 from snqd.stores.base import Done, Retried
 from snqd.stores.postgres.store import PostgresStore
 from tests.support.pgbouncer import Pooler, running_pooler
@@ -104,3 +105,44 @@ def test_a_session_pooler_lets_notifications_through(pg_database: Database) -> N
         assert select.select([descriptor], [], [], 5.0)[0]
         assert store.read_wakeups() is True
         store.close()
+
+
+def test_a_probe_asks_through_a_pooler_and_leaves_its_settings_to_nobody(pooled: PostgresStore, pooler: Pooler) -> None:
+    (item,) = pooled.enqueue([new()])
+    assert item is not None
+    probe = pooled.probe()
+    with psycopg.connect(pooler.url) as other, psycopg.connect(pooler.url) as another:
+        for turn in range(8):
+            (other if turn % 2 else another).execute("select 1")  # holds a session, so that ours changes
+            assert [queue for queue, _lag in probe.lags()] == ["mail"]
+            assert [depth.ready for depth in probe.depths()] == [1]
+            assert probe.health().table_bytes > 0
+            assert probe.has_item(item)
+            (other if turn % 2 else another).commit()
+    probe.close()
+
+    for _ in range(4):
+        with psycopg.connect(pooler.url, autocommit=True) as connection:
+            connection.prepare_threshold = None
+            assert connection.execute("select count(*) from pg_prepared_statements").fetchone() == (0,)
+            assert connection.execute("show statement_timeout").fetchone() == ("0",)
+            assert connection.execute("show default_transaction_read_only").fetchone() == ("off",)
+            assert connection.execute("show enable_seqscan").fetchone() == ("on",)
+
+
+def test_a_probe_that_is_not_answered_through_a_pooler_is_unavailable_and_asks_again(
+    pooled: PostgresStore, pg_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snqd.stores.postgres.probe.TIMEOUT_SECONDS", 0.2)
+    pooled.enqueue([new()])
+    probe = pooled.probe()
+    probe.lags()
+    with pg_database.connect() as other:
+        other.execute("begin")
+        other.execute("lock table queue_item in access exclusive mode")
+        with pytest.raises(StoreUnavailable, match="not answered within"):
+            probe.lags()
+        other.execute("rollback")
+
+    assert [queue for queue, _lag in probe.lags()] == ["mail"]
+    probe.close()

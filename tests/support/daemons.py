@@ -146,6 +146,14 @@ class Worker:
         return now
 
 
+@dataclass(frozen=True)
+class Hub:
+    """A hub's process, and the address at which monitors subscribe."""
+
+    pid: int
+    address: str
+
+
 class Daemon:
     """One `snqd run`. `configure` and `handle` may be called again before a HUP."""
 
@@ -170,6 +178,7 @@ class Daemon:
             "daemon": {"runtime_dir": str(self.folder), "log_format": "json", "threads": 1},
             "store": {"url": self.place.url},
             "handlers": {"modules": ["app"]},
+            "telemetry": {"listen": "127.0.0.1:0"},  # daemons of other tests have theirs
         }
         for name, section in sections.items():
             known[name] = {**known.get(name, {}), **section}
@@ -267,12 +276,18 @@ class Daemon:
         self._wait(are_ready, f"{workers} workers are ready", seconds)
         return self.workers()
 
+    def wait_hub(self, number: int = 1) -> Hub:
+        """The daemon's hub, the `number`-th that it has had, when monitors can subscribe."""
+        event = self.wait_events("HubStarted", number)[number - 1]
+        return Hub(event["pid"], event["listen"])
+
     def watch_holder(self) -> Worker:
         """The worker that listens for new items: who holds the record lock on the bell's file, by the kernel's list."""
         found: list[Worker] = []
 
         def look() -> bool:
-            locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+            lines = Path("/proc/locks").read_text().splitlines()
+            locks = [line.split() for line in lines if "->" not in line]  # that is who waits for a lock
             holders = {int(words[4]) for words in locks if int(words[5].split(":")[2]) in _deleted_files(self.pid)}
             found[:] = [worker for worker in self.workers() if worker.pid in holders]
             return len(found) == 1

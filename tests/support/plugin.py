@@ -7,13 +7,24 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from hypothesis import HealthCheck, settings
+
 _FIXTURE_MODULES = (
     "tests.support.stores",
     "tests.support.postgres",
     "tests.support.pgbouncer",
+    "tests.support.statsd_server",
     "tests.support.processes",
     "tests.support.daemons",
     "tests.support.command",
 )
 
 pytest_plugins = [name for name in _FIXTURE_MODULES if find_spec(name) is not None]
+
+settings.register_profile(
+    "snqd",
+    settings.default,  # in CI that is hypothesis' own profile for it
+    deadline=None,  # a busy machine is no defect
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("snqd")

@@ -112,7 +112,7 @@ def test_clearing_a_slot_forgets_the_worker_and_keeps_what_the_supervisor_wrote(
 
     view.clear()
 
-    kept = (Word.STATE, Word.PID, Word.SPAWNED_NS, Word.RESPAWNS, Word.UNREPAIRED)
+    kept = (Word.STATE, Word.PID, Word.SPAWNED_NS, Word.RESPAWNS, Word.UNREPAIRED, Word.EXITED_NS)
     assert [word for word in Word if view.get(word)] == list(kept)
     assert (view.claimant, view.exit_reason, view.running()) == ("", "", [])
     assert [each.item for each in other.running()] == [6]

@@ -14,7 +14,8 @@ from snqd.cli.app import app
 from snqd.cli.exits import Exit
 from snqd.config.load import Loader
 from snqd.config.schema import Config
-from snqd.telemetry.reference import event_types, page
+from snqd.telemetry.facts import KINDS as KINDS_OF_FACTS
+from snqd.telemetry.reference import event_types, events_page, facts_page
 from tests.support.documents import PAGES, PROJECT, Block, blocks, commands
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 KINDS = {
     "",  # a drawing
     "sh", "sh run", "sh psql", "toml", "toml pyproject", "php", "ruby",
-    "python handlers", "python sqlite", "python postgres", "python postgres async", "python inline",
+    "python handlers", "python sqlite", "python postgres", "python postgres async", "python inline", "python telemetry",
     "sql postgres", "sql postgres grants", "sql sqlite",
 }  # fmt: skip
 COMMANDS = commands()
+SECTIONS = ("daemon", "store", "handlers", "sites", "telemetry", "alarms")
 
 
 def page_id(path: Path) -> str:
@@ -87,22 +89,23 @@ def test_other_toml_is_toml() -> None:
 def test_settings_that_a_page_names_exist(path: Path) -> None:
     sections = {field.name: field for field in dataclasses.fields(Config)}
     known = {
-        f"{section}.{field.name}"
-        for section in ("daemon", "store", "handlers", "sites")
-        for field in dataclasses.fields(getattr(Config(), section))
+        f"{section}.{field.name}" for section in SECTIONS for field in dataclasses.fields(getattr(Config(), section))
     }
-    assert set(sections) >= {"daemon", "store", "handlers", "sites"}
+    assert set(sections) >= set(SECTIONS)
 
-    named = set(re.findall(r"`((?:daemon|store|handlers|sites)\.[a-z_]+)\b", path.read_text()))
+    named = set(re.findall(rf"`((?:{'|'.join(SECTIONS)})\.[a-z_]+)\b", path.read_text()))
 
     assert named - known == set()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=page_id)
 def test_events_that_a_page_names_exist(path: Path) -> None:
-    known = {event.__name__ for event in event_types()}
+    known = {told.__name__ for told in (*event_types(), *KINDS_OF_FACTS)}
     parts = (
+        "Alarm",
         "Daemon",
+        "Hub",
+        "Telemetry",
         "Worker",
         "Item",
         "Items",
@@ -137,7 +140,8 @@ def test_links_to_files_and_headings_lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=page_id)
 def test_files_that_a_page_names_exist(path: Path) -> None:
     named = re.findall(
-        r"`((?:snqd|tests|bench|stores|supervisor|worker|telemetry|systemd|docs|scripts)/[\w/.]+)`", path.read_text()
+        r"`((?:snqd|tests|bench|stores|supervisor|worker|hub|exporters|telemetry|systemd|docs|scripts)/[\w/.]+)`",
+        path.read_text(),
     )
 
     for name in named:
@@ -152,7 +156,11 @@ def test_make_targets_that_a_page_names_exist(path: Path) -> None:
 
 
 def test_the_generated_page_of_events_is_current() -> None:
-    assert (PROJECT / "docs" / "events.md").read_text() == page(), "run: make docs"
+    assert (PROJECT / "docs" / "events.md").read_text() == events_page(), "run: make docs"
+
+
+def test_the_generated_page_of_facts_is_current() -> None:
+    assert (PROJECT / "docs" / "telemetry.md").read_text() == facts_page(), "run: make docs"
 
 
 def test_operations_lists_every_exit_code() -> None:

@@ -3,7 +3,7 @@
 A row is its number of fields (16 bit), then for each field its length (32 bit) and its bytes, all big-endian. The
 fields that repeat from item to item come first, so that a row is a remembered prefix, a length and a frame.
 
-The first row of a COPY has token 0 and sets off the wake-up; the others have -1 and cost no call of the trigger.
+The first row of a transaction has token 0 and sets off the wake-up; the others have -1 and cost no call of the trigger.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from snqd.errors import BadItem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from snqd.items import NewItem
 
@@ -34,19 +34,24 @@ _SCHEDULED = _length(9) + b"scheduled"
 _EPOCH_2000_US = 946_684_800_000_000
 
 
-def plain_rows(blocks: Iterable[Sequence[NewItem]]) -> Iterator[bytes]:
-    """A whole COPY of items that can go at once, (queue, site, codec, priority, token, frame), a piece per block."""
-    parts = [_HEADER]
-    prefixes: dict[tuple[str, str, str, int], bytes] = {}
-    wakes = True
-    for items in blocks:
+class PlainRows:
+    """Rows (queue, site, codec, priority, token, frame) of items that can go at once, for one transaction's COPYs."""
+
+    def __init__(self) -> None:
+        self._prefixes: dict[tuple[str, str, str, int], bytes] = {}
+        self._wakes = True
+
+    def of(self, items: Sequence[NewItem]) -> bytes:
+        """The rows of these items, to be made `whole`. Raises `BadItem`."""
+        parts: list[bytes] = []
         add = parts.append
-        if wakes and items:
+        if self._wakes and items:
             first = items[0]
             add(_prefix(_PLAIN_FIELDS, first.queue, first.site, first.codec, first.priority, _WAKES))
             add(_length(len(first.frame)))
             add(first.frame)
-            items, wakes = items[1:], False
+            items, self._wakes = items[1:], False
+        prefixes = self._prefixes
         for queue, frame, codec, site, priority, _delay, _at, _key in items:
             names = (queue, site, codec, priority)
             prefix = prefixes.get(names)
@@ -55,9 +60,12 @@ def plain_rows(blocks: Iterable[Sequence[NewItem]]) -> Iterator[bytes]:
             add(prefix)
             add(_length(len(frame)))
             add(frame)
-        yield b"".join(parts)
-        parts = []
-    yield b"".join((*parts, _TRAILER))
+        return b"".join(parts)
+
+
+def whole(rows: Iterable[bytes]) -> bytes:
+    """A whole COPY of such rows."""
+    return b"".join((_HEADER, *rows, _TRAILER))
 
 
 def timed_rows(items: Sequence[NewItem], now_us: int) -> bytes:

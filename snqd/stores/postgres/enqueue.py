@@ -10,7 +10,7 @@ the caller's.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from psycopg import AsyncCursor, Cursor
@@ -18,7 +18,8 @@ from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
 from snqd.items import ItemId
-from snqd.stores.postgres.copy import plain_rows, timed_rows
+from snqd.stores.postgres.copy import PlainRows, timed_rows, whole
+from snqd.stores.postgres.stream import LOT, Stream
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ _ALONE = _SQL["enqueue_alone"]
 _ANY = _SQL["enqueue_any"]
 SLICE = 5000
 """Items that are kept at a time: memory stays bounded however long the iterable is."""
-BLOCK = 128
-"""Items that are sent at a time while the next ones are made."""
 
 
 def enqueue(connection: Connection[Any], items: Sequence[NewItem]) -> list[ItemId | None]:
@@ -61,11 +60,13 @@ def enqueue_many(connection: Connection[Any], items: Iterable[NewItem]) -> int:
 
     `items` are taken before a COPY begins, as they may come from a cursor on the same connection.
     """
-    stored = 0
+    stored, rows = 0, PlainRows()
     with _together(connection), Cursor(connection, row_factory=tuple_row) as cursor:
         for plain, others in _slices(items):
             if plain:
-                stored += _copy(cursor, [plain])
+                with cursor.copy(_SQL["copy"]) as copy:
+                    copy.write(whole((rows.of(plain),)))
+                stored += cursor.rowcount
             stored += _store_others(cursor, others)
     return stored
 
@@ -74,19 +75,15 @@ def enqueue_stream(connection: Connection[Any], items: Iterable[NewItem]) -> int
     """`enqueue_many` on a connection of our own: the server stores the first items while the next ones are made."""
     stored = 0
     source = iter(items)
-    with connection.transaction(), Cursor(connection, row_factory=tuple_row) as cursor:
-        for first in source:
-            others: list[NewItem] = []
-            stored += _copy(cursor, _blocks(chain((first,), source), others))
-            stored += _store_others(cursor, others)
-    return stored
-
-
-def _copy(cursor: Cursor[Any], blocks: Iterable[Sequence[NewItem]]) -> int:
-    with cursor.copy(_SQL["copy"]) as copy:
-        for data in plain_rows(blocks):
-            copy.write(data)
-    return cursor.rowcount
+    others: list[NewItem] = []
+    with connection.transaction(), Cursor(connection, row_factory=tuple_row) as cursor, Stream(connection) as stream:
+        while lot := list(islice(source, LOT)):
+            if plain := _plain_of(lot, others):
+                stream.add(plain)
+            if len(others) >= SLICE:
+                stored += stream.finish() + _store_others(cursor, others)
+                others.clear()
+        return stored + stream.finish() + _store_others(cursor, others)
 
 
 def _store_others(cursor: Cursor[Any], items: Sequence[NewItem]) -> int:
@@ -106,14 +103,13 @@ def _store_others(cursor: Cursor[Any], items: Sequence[NewItem]) -> int:
 
 async def enqueue_many_async(connection: AsyncConnection[Any], items: Iterable[NewItem]) -> int:
     """`enqueue_many` for psycopg's async connection."""
-    stored = 0
+    stored, rows = 0, PlainRows()
     async with _together_async(connection), AsyncCursor(connection, row_factory=tuple_row) as cursor:
         for plain, others in _slices(items):
             timed, unique = _timed_and_unique(others)
             if plain:
                 async with cursor.copy(_SQL["copy"]) as copy:
-                    for data in plain_rows([plain]):
-                        await copy.write(data)
+                    await copy.write(whole((rows.of(plain),)))
                 stored += cursor.rowcount
             if timed:
                 now_us = _number(await (await cursor.execute(_SQL["server_time"])).fetchone())
@@ -132,12 +128,6 @@ def _slices(items: Iterable[NewItem]) -> Iterator[tuple[list[NewItem], list[NewI
     while taken := list(islice(source, SLICE)):
         others: list[NewItem] = []
         yield _plain_of(taken, others), others
-
-
-def _blocks(source: Iterator[NewItem], others: list[NewItem]) -> Iterator[list[NewItem]]:
-    """Plain items, a block at a time, until the source or the room for `others` is at its end."""
-    while len(others) < SLICE and (taken := list(islice(source, BLOCK))):
-        yield _plain_of(taken, others)
 
 
 def _plain_of(items: list[NewItem], others: list[NewItem]) -> list[NewItem]:

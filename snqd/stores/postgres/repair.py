@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import HISTORY_LIMIT, Blamed, DeadReason, Repaired
+from snqd.stores.base import HISTORY_LIMIT, Blamed, DeadReason, Repaired, given_back
 from snqd.stores.postgres.texts import error_text, number_array, told
 from snqd.stores.sql import queries
 
@@ -62,5 +62,6 @@ def repair(connection: Connection, claimant: str, blames: Sequence[Blame], crash
         records = [verdict.record for verdict in verdicts if verdict.query == query]
         if records:
             connection.execute(_SQL[query], {"told": told(records), "history_limit": HISTORY_LIMIT})
-    released = connection.execute(_SQL["release_unheld"], {"claimant": claimant, "held": "{}"}).rowcount
-    return Repaired([verdict.blamed for verdict in verdicts], released)
+    released, ids = given_back(connection.execute(_SQL["release_all"], {"claimant": claimant}).fetchall())
+    blamed = [verdict.blamed for verdict in verdicts]
+    return Repaired(blamed, released, ids.union(each.item for each in blamed))

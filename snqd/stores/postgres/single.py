@@ -17,6 +17,7 @@ from psycopg.pq import ConnStatus, ExecStatus
 
 from snqd.errors import BadItem
 from snqd.items import ItemId
+from snqd.stores.postgres.stream import flush
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ class SingleInsert:
         values = (queue.encode(), frame, codec.encode(), site.encode(), number)
         pgconn = self._pgconn
         pgconn.send_query_prepared(_NAME, values, _FORMATS, _BINARY)
-        while pgconn.flush():  # the socket's buffer is full: a large frame
-            self._wait_until_writable()
+        flush(pgconn)
         self._wait_for_answer()
         result = pgconn.get_result()
         while pgconn.get_result() is not None:
@@ -79,12 +79,6 @@ class SingleInsert:
             while self._pgconn.status == ConnStatus.OK and self._pgconn.get_result() is not None:
                 pass
             raise
-
-    def _wait_until_writable(self) -> None:
-        """Also read: the server may have to say something first."""
-        readable, _, _ = select.select([self._pgconn.socket], [self._pgconn.socket], [])
-        if readable:
-            self._pgconn.consume_input()
 
     def _check(self, result: PGresult | None, wanted: ExecStatus) -> None:
         if result is None:

@@ -4,8 +4,8 @@ A claim is a lease: `UPDATE … SET state = 'claimed'` of rows that `FOR UPDATE 
 alone. The usual exchange, acks of the last batch and claim of the next, is one statement and thus one commit; anything
 else is a transaction of several. See `docs/architecture.md` for the designs that were measured against it.
 
-Connections: one that works, in autocommit mode; one that listens, in the worker with the watch; one for handlers that
-asked for a transaction of their own, opened when the first does.
+Connections: one that works, in autocommit mode; in the worker with the watch one that listens, and one that vacuums,
+opened when many rows are dead; one for handlers that asked for a transaction of their own, opened when the first does.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from snqd.errors import LeaseLost, SnqdError, StoreError, StoreUnavailable
-from snqd.items import Item, ItemId, QueueName
+from snqd.items import Item, ItemId, QueueName, SiteName
 from snqd.stores.base import Discarded, Done, Exchanged, Promoted, QueueFacts, Reclaimed
 from snqd.stores.postgres import enqueue, filters, schema
 from snqd.stores.postgres.connection import Session, guarded
 from snqd.stores.postgres.floors import LOWEST, Floors
 from snqd.stores.postgres.listen import LINGER_SECONDS, Listener
 from snqd.stores.postgres.outcomes import record
+from snqd.stores.postgres.probe import PostgresProbe
 from snqd.stores.postgres.repair import repair
 from snqd.stores.postgres.single import SingleInsert
 from snqd.stores.postgres.texts import number_array, text_array
+from snqd.stores.postgres.vacuum import Vacuum
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class PostgresStore:
         self._session: Session | None = None
         self._handlers_session: Session | None = None
         self._listener: Listener | None = None
+        self._vacuum = Vacuum(config, lambda: self._application_name("vacuum"))
         self._single: SingleInsert | None = None
         self._floors = Floors()
         self._cursor: psycopg.Cursor[tuple[Any, ...]]
@@ -97,6 +100,7 @@ class PostgresStore:
 
     def close(self) -> None:
         self.close_wakeups()
+        self._vacuum.close()
         for session in (self._session, self._handlers_session):
             if session is not None:
                 session.close()
@@ -184,9 +188,12 @@ class PostgresStore:
 
     def _is_full_claim(self, now: float) -> bool:
         if self._floors.wants_look(now):
-            row = self._execute("dead_rows").fetchone()
-            self._floors.saw(row[0] if row else 0, now)
+            self._floors.saw(self._dead_rows(), now)
         return self._floors.is_full(now)
+
+    def _dead_rows(self) -> int:
+        row = self._execute("dead_rows").fetchone()
+        return int(row[0]) if row else 0
 
     def _wish(self, lane: Lane, is_full: bool) -> dict[str, Any]:
         wish = {"claimant": self.claimant, "lease": self._lease, "limit": lane.limit}
@@ -275,17 +282,19 @@ class PostgresStore:
         return Promoted(promoted, None if row is None else row[0])
 
     def reclaim(self) -> list[Reclaimed]:
-        freed: dict[str, int] = {}
+        freed: dict[tuple[str, QueueName, SiteName], int] = {}
         with guarded(self._where):
             if self._listener is not None:
                 self._listener.check(self._connection)
+            self._vacuum.look(self._dead_rows)
             for _ in range(_CARE_ROUNDS):
                 rows = self._execute("reclaim", limit=_CARE_LIMIT).fetchall()
-                for claimant, count in rows:
-                    freed[claimant] = freed.get(claimant, 0) + count
-                if sum(count for _claimant, count in rows) < _CARE_LIMIT:
+                for claimant, queue, site, count, _all in rows:
+                    key = (claimant, QueueName(queue), SiteName(site))
+                    freed[key] = freed.get(key, 0) + count
+                if sum(row[-1] for row in rows) < _CARE_LIMIT:
                     break
-        return [Reclaimed(claimant, count) for claimant, count in sorted(freed.items())]
+        return [Reclaimed(*key, count) for key, count in sorted(freed.items())]
 
     def claimants(self) -> list[str]:
         with guarded(self._where):
@@ -389,6 +398,9 @@ class PostgresStore:
         with self._connection.transaction():
             self._execute("unpin_plans")
             yield
+
+    def probe(self) -> PostgresProbe:
+        return PostgresProbe(self._config, self.claimant)
 
     # ---- schema
 

@@ -71,6 +71,18 @@ returning id, token, site, queue, codec, frame, attempts, crash_attempts,
 -- What the server has counted since the last vacuum; no table is read. An item leaves two behind, by claim and ack.
 select pg_stat_get_dead_tuples('queue_item'::regclass)
 
+-- name: may_vacuum
+-- Whether a vacuum is allowed to us, and whether somebody does one at this moment.
+select pg_has_role(relowner, 'usage') or case when current_setting('server_version_num')::int >= 170000
+                                         then has_table_privilege(oid, 'maintain') else false end,
+  exists (
+    select from pg_locks where relation = pg_class.oid and mode = 'ShareUpdateExclusiveLock'
+      and database = (select oid from pg_database where datname = current_database()))
+from pg_class where oid = 'queue_item'::regclass
+
+-- name: vacuum
+vacuum (skip_locked, truncate off) queue_item
+
 -- name: finish
 -- Delete items that are done. A token is unique to a claim statement, so a pair that mixes two items' id and token does
 -- not exist.
@@ -159,9 +171,10 @@ with expired as (
 ), freed as (
   update queue_item as item set state = 'ready', claimed_by = null, lease_until = null, token = 0
   from expired where item.ctid = expired.ctid
-  returning expired.claimed_by
+  returning expired.claimed_by, item.queue, item.site, item.codec
 )
-select claimed_by, count(*) from freed group by claimed_by order by claimed_by
+select claimed_by, queue, site, count(*) filter (where codec <> 'canary'), count(*)
+from freed group by claimed_by, queue, site
 
 -- name: claimants
 select distinct claimed_by from queue_item where state = 'claimed' order by claimed_by
@@ -170,6 +183,12 @@ select distinct claimed_by from queue_item where state = 'claimed' order by clai
 -- After a reconnect: what is claimed in our name but unknown to us was claimed by a statement whose answer was lost.
 update queue_item set state = 'ready', claimed_by = null, lease_until = null, token = 0
 where state = 'claimed' and claimed_by = %(claimant)s and id <> all(%(held)s::bigint[])
+
+-- name: release_all
+-- What a dead claimant held.
+update queue_item set state = 'ready', claimed_by = null, lease_until = null, token = 0
+where state = 'claimed' and claimed_by = %(claimant)s
+returning id, queue, site, codec
 
 -- name: blamed
 -- The items among `ids` that a dead claimant still holds, locked.
@@ -191,9 +210,10 @@ where item.id = told.id and item.token = told.token
 -- name: unhandled_queues
 -- Jumps from queue to queue in the index of ready items: one probe per queue, however many items.
 with recursive present (queue) as (
-  (select queue from queue_item where state = 'ready' order by queue limit 1)
+  (select queue from queue_item where state = 'ready' and codec <> 'canary' order by queue limit 1)
   union all
-  select (select queue from queue_item where state = 'ready' and queue > present.queue order by queue limit 1)
+  select (select queue from queue_item where state = 'ready' and codec <> 'canary' and queue > present.queue
+          order by queue limit 1)
   from present where present.queue is not null
 )
 select queue from present where queue is not null and queue <> all(%(handled)s::text[]) order by queue
@@ -206,9 +226,9 @@ from (
     count(*) filter (where state = 'scheduled') as scheduled,
     count(*) filter (where state = 'claimed') as claimed, 0 as dead,
     min(available_at) filter (where state = 'ready') as oldest
-  from queue_item group by queue, site
+  from queue_item where codec <> 'canary' group by queue, site
   union all
-  select queue, site, 0, 0, 0, count(*), null from dead_letter group by queue, site
+  select queue, site, 0, 0, 0, count(*), null from dead_letter where codec <> 'canary' group by queue, site
 ) as each_table
 group by queue, site order by queue, site
 

@@ -90,7 +90,8 @@ UPDATE queue_item SET state = 'ready' WHERE id IN (
 )
 
 -- name: expired
-SELECT claimed_by, count(*) FROM queue_item WHERE state = 'claimed' AND lease_until < ? GROUP BY claimed_by
+SELECT claimed_by, queue, site, sum(codec <> 'canary') FROM queue_item WHERE state = 'claimed' AND lease_until < ?
+GROUP BY claimed_by, queue, site
 
 -- name: reclaim
 UPDATE queue_item SET state = 'ready', claimed_by = NULL, lease_until = NULL, token = 0
@@ -108,14 +109,15 @@ FROM queue_item WHERE id = ? AND state = 'claimed' AND claimed_by = ?
 
 -- name: release_all
 UPDATE queue_item SET state = 'ready', claimed_by = NULL, lease_until = NULL, token = 0
-WHERE state = 'claimed' AND claimed_by = ?
+WHERE state = 'claimed' AND claimed_by = ? RETURNING id, queue, site, codec
 
 -- name: ready_queues
 -- The queues that have ready items, by jumping from one to the next in the claim's index.
 WITH RECURSIVE hop (queue) AS (
-    SELECT (SELECT min(queue) FROM queue_item WHERE state = 'ready')
+    SELECT (SELECT queue FROM queue_item WHERE state = 'ready' AND codec <> 'canary' ORDER BY queue LIMIT 1)
     UNION ALL
-    SELECT (SELECT min(queue) FROM queue_item WHERE state = 'ready' AND queue > hop.queue)
+    SELECT (SELECT queue FROM queue_item WHERE state = 'ready' AND codec <> 'canary' AND queue > hop.queue
+            ORDER BY queue LIMIT 1)
     FROM hop WHERE hop.queue IS NOT NULL
 )
 SELECT queue FROM hop WHERE queue IS NOT NULL
@@ -129,9 +131,9 @@ SELECT EXISTS (SELECT 1 FROM queue_item WHERE state = 'ready'),
 SELECT queue, site, sum(state = 'ready'), sum(state = 'scheduled'), sum(state = 'claimed'), sum(state = 'dead'),
     min(CASE WHEN state = 'ready' THEN available_at END)
 FROM (
-    SELECT queue, site, state, available_at FROM queue_item
+    SELECT queue, site, state, available_at FROM queue_item WHERE codec <> 'canary'
     UNION ALL
-    SELECT queue, site, 'dead', NULL FROM dead_letter
+    SELECT queue, site, 'dead', NULL FROM dead_letter WHERE codec <> 'canary'
 )
 GROUP BY queue, site ORDER BY queue, site
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import Blame, Blamed, DeadReason, Promoted, Reclaimed, Repaired
+from snqd.stores.base import Blame, Blamed, DeadReason, Promoted, Reclaimed, Repaired, given_back
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import work
 from snqd.stores.sqlite.connection import now
@@ -59,9 +59,10 @@ def release_forgotten(raw: sqlite3.Connection, claimant: str, held: Collection[t
 def repair(raw: sqlite3.Connection, claimant: str, blames: Sequence[Blame], crash_limit: int) -> Repaired:
     """Give back what a dead claimant held; what was running pays for it."""
     clock = now()
-    blamed = [_blame(raw, claimant, blame, crash_limit, clock) for blame in blames]
-    released = raw.execute(_SQL["release_all"], (claimant,)).rowcount
-    return Repaired([found for found in blamed if found is not None], released)
+    found = [_blame(raw, claimant, blame, crash_limit, clock) for blame in blames]
+    blamed = [each for each in found if each is not None]
+    released, ids = given_back(raw.execute(_SQL["release_all"], (claimant,)).fetchall())
+    return Repaired(blamed, released, ids.union(each.item for each in blamed))
 
 
 def _blame(raw: sqlite3.Connection, claimant: str, blame: Blame, crash_limit: int, clock: float) -> Blamed | None:

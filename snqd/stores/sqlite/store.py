@@ -13,6 +13,7 @@ from snqd.stores.sql import queries
 from snqd.stores.sqlite import care, enqueue, people, schema, work
 from snqd.stores.sqlite.connection import LOCK_WAIT_SECONDS, Connection, now
 from snqd.stores.sqlite.location import path_from_url
+from snqd.stores.sqlite.probe import SqliteProbe
 from snqd.stores.sqlite.transaction import HandlerConnection, guard, unguard
 from snqd.stores.sqlite.watch import LOOKS_SECONDS, Watch
 
@@ -216,6 +217,9 @@ class SqliteStore:
 
     def discard_dead(self, wanted: ItemFilter) -> int:
         return people.discard_dead(self._live, wanted)
+
+    def probe(self) -> SqliteProbe:
+        return SqliteProbe(self.path)
 
     # schema
 

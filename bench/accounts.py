@@ -1,0 +1,65 @@
+"""What the ledger costs an item in a worker: nanoseconds for batches of one flow, of several, and of many."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from snqd.items import Item, ItemId, QueueName, SiteName
+from snqd.stores.base import Done, Retried
+from snqd.telemetry.ledger import Ledger
+from snqd.worker.accounts import Accounts, Report, Reports
+
+ROUNDS = 200
+
+
+def items(count: int, flows: int) -> list[Item]:
+    """Made as a store makes them: every string is a new object."""
+    now = time.time()
+    return [
+        Item(
+            ItemId(number), 7, SiteName(f"site{number % flows}.example"), QueueName(str(b"notices", "ascii")),
+            str(b"json", "ascii"), b"{}", 0, 0, now, now - 5.0 + number * 1e-5, 0,
+        )
+        for number in range(1_000_000, 1_000_000 + count)
+    ]  # fmt: skip
+
+
+def reports(batch: list[Item], failures: int) -> list[Report]:
+    clock = time.monotonic_ns()
+    made: list[Report] = []
+    for number, item in enumerate(batch):
+        outcome = Retried(item, 1.0, "error", "trace") if failures and number % failures == 0 else Done(item)
+        began = clock + number * 9000
+        made.append((item, outcome, began, began + random.randint(700, 2500)))
+    return made
+
+
+def measure(count: int, flows: int, failures: int) -> tuple[float, float]:
+    """Nanoseconds an item, at best: of the claim, and of its end."""
+    ledger = Ledger.create()
+    accounts = Accounts(ledger.writer(1))
+    batch = items(count, flows)
+    made = reports(batch, failures)
+    claims, ends = [], []
+    for _ in range(ROUNDS):
+        began = time.perf_counter_ns()
+        accounts.claimed(batch)
+        between = time.perf_counter_ns()
+        columns = Reports(made)
+        accounts.post(accounts.stage(columns, with_repeats=False), columns, {})
+        claims.append(between - began)
+        ends.append(time.perf_counter_ns() - between)
+    return min(claims) / count, min(ends) / count
+
+
+def main() -> None:
+    print("| batch | flows | failures | claim ns an item | end ns an item |")
+    print("|---|---|---|---|---|")
+    for count, flows, failures in ((100, 1, 0), (500, 1, 0), (1000, 1, 0), (500, 1, 10), (500, 10, 0), (500, 500, 0)):
+        claim, end = measure(count, flows, failures)
+        print(f"| {count} | {flows} | {f'1 in {failures}' if failures else 'none'} | {claim:.0f} | {end:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

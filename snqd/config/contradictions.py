@@ -1,0 +1,80 @@
+"""Values that are right alone and wrong together, each told in one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snqd.config.addresses import AUTO, NONE, is_loopback, parse_address
+from snqd.config.schema import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from snqd.config.sources import Given
+
+
+def contradictions(given: Mapping[str, Given]) -> Iterator[str]:
+    """What is wrong with the values that all sources together gave."""
+    yield from _of_leases(given)
+    if "daemon.group" in given and "daemon.user" not in given:
+        yield f"{_place(given, 'daemon.group')}: daemon.group is set and daemon.user is not: set both"
+    yield from _of_retries(given)
+    yield from _of_keys(given)
+    yield from _of_legacy_listeners(given)
+
+
+def _of_leases(given: Mapping[str, Given]) -> Iterator[str]:
+    lease, poll = "store.lease_seconds", "store.poll_interval_seconds"
+    defaults = Config().store
+    lease_seconds = given[lease].value if lease in given else defaults.lease_seconds
+    poll_seconds = given[poll].value if poll in given else defaults.poll_interval_seconds
+    if lease_seconds < poll_seconds:
+        yield (
+            f"{_place(given, lease, poll)}: {lease} is {lease_seconds:g}, shorter than {poll} ({poll_seconds:g}): "
+            "a claim would end between two looks at the store; make the lease longer"
+        )
+
+
+def _of_retries(given: Mapping[str, Given]) -> Iterator[str]:
+    for key, entry in given.items():
+        table, _dot, name = key.rpartition(".")
+        limit = given.get(f"{table}.retry_limit_seconds")
+        if name == "retry_first_seconds" and limit is not None and entry.value > limit.value:
+            yield f"{entry.origin.place()}: {key} is {entry.value:g}, longer than retry_limit_seconds ({limit.value:g})"
+
+
+def _of_keys(given: Mapping[str, Given]) -> Iterator[str]:
+    key, key_file, listen = "telemetry.key", "telemetry.key_file", "telemetry.listen"
+    if key in given and key_file in given:
+        yield (
+            f"{_place(given, key_file)}: {key_file} is set and {key} too ({_place(given, key)}): "
+            "which one counts? Remove one"
+        )
+    if key not in given and key_file not in given and _is_open(given, listen):
+        yield (
+            f"{_place(given, listen)}: {listen} is {given[listen].value}, which others can reach, and there is no key: "
+            f"set {key_file}, or listen on 127.0.0.1"
+        )
+
+
+def _of_legacy_listeners(given: Mapping[str, Given]) -> Iterator[str]:
+    """Whoever reaches such a port can tell any lie, and a key would not help: the old daemons know none."""
+    senders = "telemetry.legacy_senders"
+    for key in ("telemetry.legacy_listen", "telemetry.legacy_http_listen"):
+        if not (senders in given and given[senders].value) and _is_open(given, key):
+            yield (
+                f"{_place(given, key)}: {key} is {given[key].value}, which others can reach, and nothing authenticates "
+                f"a ping: name who is believed in {senders}, or listen on 127.0.0.1"
+            )
+
+
+def _is_open(given: Mapping[str, Given], key: str) -> bool:
+    """Whether the address that `key` was given can be reached from other machines."""
+    if key not in given or given[key].value in (AUTO, NONE):
+        return False
+    return not is_loopback(parse_address(given[key].value).host)
+
+
+def _place(given: Mapping[str, Given], *keys: str) -> str:
+    """Where the first of `keys` that was given stands."""
+    return next(given[key].origin.place() for key in keys if key in given)

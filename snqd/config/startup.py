@@ -1,0 +1,53 @@
+"""What is right or wrong by this machine: files that must be readable, programs and packages that must be there.
+
+Looked at where a daemon starts and by `snqd config check`, not at every command: whoever may enqueue need not be able
+to read the key, nor have the alarm program.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from snqd.config.addresses import resolve_key
+from snqd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from snqd.config.schema import AlarmsConfig, Config
+
+STATSD_MISSING = "telemetry.statsd is set and the package statsd is not installed: pip install 'snqd[statsd]'"
+H11_MISSING = "telemetry.legacy_http_listen is set and the package h11 is not installed: pip install 'snqd[legacy]'"
+
+
+def alarm_command(config: AlarmsConfig) -> tuple[str, ...]:
+    """Program, by its full path, and arguments of `alarms.exec`; empty when there is none. Raises `ConfigError`."""
+    if config.exec is None:
+        return ()
+    program, *arguments = shlex.split(config.exec)
+    path = shutil.which(program)
+    if path is None:
+        raise ConfigError(f"alarms.exec {config.exec}: {program} is not here, or may not be run")
+    return (path, *arguments)
+
+
+def startup_problems(config: Config) -> Iterator[str]:
+    """One line for each thing that a daemon with this configuration would miss here."""
+    for look in (lambda: resolve_key(config.telemetry), lambda: alarm_command(config.alarms)):
+        try:
+            look()
+        except ConfigError as error:
+            yield str(error)
+    if config.telemetry.statsd is not None and find_spec("statsd") is None:
+        yield STATSD_MISSING
+    if config.telemetry.legacy_http_listen is not None and find_spec("h11") is None:
+        yield H11_MISSING
+
+
+def check_startup(config: Config) -> None:
+    """Raise `ConfigError` with the first of `startup_problems`."""
+    for problem in startup_problems(config):
+        raise ConfigError(problem)

@@ -1,0 +1,34 @@
+"""Exporters tell other systems what the fleet says. They are given a `DaemonView` and look nowhere else.
+
+What an exporter needs may not be installed, so nothing is imported here before it is wanted: use `open_statsd`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snqd.config.addresses import parse_address
+from snqd.config.startup import STATSD_MISSING
+from snqd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snqd.config.schema import TelemetryConfig
+    from snqd.exporters.sent import Sent
+    from snqd.exporters.statsd import Statsd
+
+
+def open_statsd(config: TelemetryConfig, sent: Sent | None = None) -> Statsd | None:
+    """What tells the statsd server of the configuration; None when there is none. Call in the process that uses it.
+
+    `sent`: what earlier processes of this daemon have told, so that it is not told again, nor anything left out.
+    Raises `ConfigError` when the package is not installed.
+    """
+    if config.statsd is None:
+        return None
+    try:
+        from snqd.exporters.statsd import Statsd
+    except ImportError as error:
+        if error.name != "statsd":
+            raise
+        raise ConfigError(STATSD_MISSING) from error
+    return Statsd(parse_address(config.statsd), config.statsd_prefix, with_sites=config.statsd_sites, sent=sent)

@@ -1,0 +1,1 @@
+"""The hub: the child of the supervisor that gathers what the daemon does and tells it to the world."""

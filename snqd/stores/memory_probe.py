@@ -1,0 +1,65 @@
+"""`MemoryProbe`: what a `memory://` store tells of itself. It walks all items, which are few, and counts exactly."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from snqd.items import CANARY
+from snqd.stores.base import ItemState
+from snqd.stores.memory_data import facts
+from snqd.stores.probe import QueueLag, SiteDepth, StoreHealth
+
+if TYPE_CHECKING:
+    from snqd.items import ItemId, QueueName, SiteName
+    from snqd.stores.base import QueueFacts
+    from snqd.stores.memory_data import Data, Row
+
+
+class MemoryProbe:
+    """See `snqd.stores.base.Probe`."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+
+    def lags(self) -> list[QueueLag]:
+        oldest: dict[QueueName, float] = {}
+        clock = time.time()
+        with self._data.lock:
+            for row in self._data.items.values():
+                if row.state is ItemState.READY and row.codec != CANARY:
+                    oldest[row.queue] = min(row.available_at, oldest.get(row.queue, row.available_at))
+        return [QueueLag(queue, max(0.0, clock - at)) for queue, at in sorted(oldest.items())]
+
+    def depths(self) -> list[SiteDepth]:
+        return [
+            SiteDepth(
+                found.queue, found.site, found.ready, found.scheduled, found.claimed, found.lag_seconds, found.dead,
+                is_estimate=False,
+            )
+            for found in count(self._data)
+        ]  # fmt: skip
+
+    def health(self) -> StoreHealth:
+        begun = time.perf_counter()
+        with self._data.lock:
+            return StoreHealth(time.perf_counter() - begun)
+
+    def has_item(self, item: ItemId) -> bool:
+        with self._data.lock:
+            return item in self._data.items
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def count(data: Data) -> list[QueueFacts]:
+    """Exact counts per queue and site."""
+    found: defaultdict[tuple[QueueName, SiteName], list[Row]] = defaultdict(list)
+    clock = time.time()
+    with data.lock:
+        for row in [*data.items.values(), *data.dead.values()]:
+            if row.codec != CANARY:
+                found[row.queue, row.site].append(row)
+        return [facts(queue, site, rows, clock) for (queue, site), rows in sorted(found.items())]

@@ -1,0 +1,67 @@
+"""`Probe`: how a store is watched, on a connection of its own and with bounded work, whatever waits in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from snqd.items import ItemId, QueueName, SiteName
+
+
+class QueueLag(NamedTuple):
+    """Age in seconds of the oldest ready item of a queue that has one."""
+
+    queue: QueueName
+    lag_seconds: float
+
+
+class SiteDepth(NamedTuple):
+    """What waits for one queue and site. `lag_seconds` as in `QueueFacts`; `is_estimate`: some count is not exact."""
+
+    queue: QueueName
+    site: SiteName
+    ready: int
+    scheduled: int
+    in_flight: int
+    lag_seconds: float
+    dead: int
+    is_estimate: bool
+
+
+class StoreHealth(NamedTuple):
+    """How the store itself is, in the words of `snqd.telemetry.facts.StoreFact`: -1 is not known, 0 or "" is none.
+
+    `pin_pid` is -1 when no process keeps dead rows from being cleaned up, but what `pin_query` names.
+    """
+
+    round_trip_seconds: float
+    table_bytes: int = -1
+    index_bytes: int = -1
+    dead_rows: int = -1
+    last_autovacuum: float = 0.0
+    pin_pid: int = 0
+    pin_age_seconds: float = 0.0
+    pin_query: str = ""
+
+
+class Probe(Protocol):
+    """Questions that can be asked all day, whatever waits: bounded work, nothing written, nobody kept waiting.
+
+    It has a connection of its own, opened by the first question and again after one that failed, and is used by one
+    thread at a time, which need not be the store's. Every question may raise `StoreUnavailable`, and nothing else.
+    Canary items are left out everywhere but in `has_item`.
+    """
+
+    def lags(self) -> list[QueueLag]:
+        """The exact lag of each queue that has ready items, in order of the queues' names."""
+
+    def depths(self) -> list[SiteDepth]:
+        """What waits, by queue and site: exact where it is little, estimates where it is much."""
+
+    def health(self) -> StoreHealth: ...
+
+    def has_item(self, item: ItemId) -> bool:
+        """Whether an item waits or is claimed."""
+
+    def close(self) -> None:
+        """Give the connection back. A later question opens another."""

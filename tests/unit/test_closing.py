@@ -1,0 +1,175 @@
+"""Closing a dead worker's account: whatever moment it was killed at, every claim has an end and the right one."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from snqd.items import Item, ItemId, QueueName, SiteName
+from snqd.stores.base import Blamed, DeadReason, Done, GivenBack, Repaired
+from snqd.telemetry.ledger import Ledger
+from snqd.worker.accounts import Accounts, Reports, Settled
+from snqd.worker.closing import Closing
+from tests.support.ledgers import Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUEUE, SITE = QueueName("mail"), SiteName("a")
+HANDLERS: Any = {"mail": SimpleNamespace(options=SimpleNamespace(transactional=False))}
+TRANSACTIONAL: Any = {"mail": SimpleNamespace(options=SimpleNamespace(transactional=True))}
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    ledger = Ledger.create()
+    yield ledger
+    ledger.close()
+
+
+class Dead:
+    """A worker that held `count` items when it was killed."""
+
+    def __init__(self, ledger: Ledger, count: int) -> None:
+        self.ledger = ledger
+        self.in_flight: set[int] = set()
+        self.accounts = Accounts(ledger.writer(1))
+        now = time.time()
+        self.items = [
+            Item(ItemId(number), 1, SITE, QUEUE, "json", b"{}", 0, 0, now, now, 0) for number in range(1, count + 1)
+        ]
+        self.accounts.claimed(self.items)
+
+    def announce(self, count: int) -> None:
+        """It had sent these, done, to the store."""
+        now = time.monotonic_ns()
+        reports = Reports([(item, Done(item), now - 5, now) for item in self.items[:count]])
+        self.accounts.stage(reports, with_repeats=False)
+
+    def close(self, held: int, *, blamed: list[Blamed] | None = None, handlers: Any = HANDLERS) -> Totals:
+        """Repair: the store had the last `held` items in its name."""
+        blamed = blamed or []
+        ids = frozenset(item.id for item in self.items[len(self.items) - held :])
+        released = held - len(blamed)
+        given = [GivenBack(QUEUE, SITE, released)] if released else []
+        closing = Closing(self.ledger.writer(1), handlers)
+        closing.begin(lambda item: item in ids or item in self.in_flight)
+        closing.finish(Repaired(blamed, given, ids))
+        return Totals(self.ledger.reader(1).changed())
+
+
+def blame(item: Item, dead: DeadReason | None = None) -> Blamed:
+    return Blamed(item.id, item.queue, item.site, 1, 1, dead)
+
+
+def test_what_was_held_is_reclaimed_and_what_was_running_has_failed(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+
+    totals = dead.close(5, blamed=[blame(dead.items[0])])
+
+    assert (totals.claimed, totals.reclaimed, totals.failed, totals.dead_lettered) == (5, 4, 1, 0)
+    assert totals.claimed == totals.ended
+
+
+def test_an_item_that_crashed_too_often_is_a_dead_letter_too(ledger: Ledger) -> None:
+    dead = Dead(ledger, 1)
+
+    totals = dead.close(1, blamed=[blame(dead.items[0], DeadReason.CRASH)])
+
+    assert (totals.failed, totals.dead_lettered) == (1, 1)
+
+
+def test_an_exchange_that_was_committed_before_the_death_counts(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+    dead.announce(3)
+
+    totals = dead.close(2)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed, totals.runs) == (5, 3, 2, 3)
+
+
+def test_an_exchange_that_was_not_committed_does_not_count(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+    dead.announce(3)
+
+    totals = dead.close(5)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed, totals.runs) == (5, 0, 5, 0)
+
+
+def test_a_claim_that_the_last_statement_made_is_counted(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+    dead.announce(5)
+    now = time.time()
+    unknown = [Item(ItemId(number), 2, SITE, QUEUE, "json", b"{}", 0, 0, now, now, 0) for number in range(6, 10)]
+    dead.items += unknown
+
+    totals = dead.close(4)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed) == (9, 5, 4)
+
+
+@pytest.mark.parametrize(("handlers", "counter"), [(TRANSACTIONAL, "handled"), (HANDLERS, "leases_lost")])
+def test_a_claim_that_is_gone_was_acked_by_its_transaction_or_lost(ledger: Ledger, handlers: Any, counter: str) -> None:
+    totals = Dead(ledger, 5).close(4, handlers=handlers)
+
+    assert (totals.claimed, getattr(totals, counter), totals.reclaimed) == (5, 1, 4)
+
+
+def test_acks_of_transactions_count_although_as_many_claims_are_not_known(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+    for item in dead.items[:2]:
+        dead.accounts.acked(item)
+    now = time.time()
+    dead.items += [Item(ItemId(n), 2, SITE, QUEUE, "json", b"{}", 0, 0, now, now, 0) for n in (6, 7)]
+
+    totals = dead.close(5, handlers=TRANSACTIONAL)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed) == (7, 2, 5)
+
+
+def test_acks_of_transactions_that_were_counted_do_not_count_again(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+    reports: list[Any] = []
+    for item in dead.items[:3]:
+        dead.accounts.acked(item)
+        reports.append((item, Settled.HANDLED, 1, 2))
+    counted = Reports(reports[:2])
+    dead.accounts.post(dead.accounts.stage(counted, with_repeats=False), counted, {})
+
+    totals = dead.close(2, handlers=TRANSACTIONAL)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed, totals.runs) == (5, 3, 2, 2)
+
+
+def test_closing_again_changes_nothing(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+    dead.announce(3)
+    before = vars(dead.close(2))
+
+    assert vars(dead.close(0)) == before
+
+
+def test_a_server_may_carry_out_the_last_statement_after_a_look_at_it(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+    dead.announce(3)
+    dead.in_flight = {item.id for item in dead.items[:3]}
+
+    totals = dead.close(2)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed) == (5, 3, 2)
+
+
+@pytest.mark.parametrize("handlers", [TRANSACTIONAL, HANDLERS])
+def test_what_a_repairer_gave_back_before_it_was_killed_itself_is_reclaimed(ledger: Ledger, handlers: Any) -> None:
+    dead = Dead(ledger, 5)
+    dead.announce(3)
+    interrupted = Closing(ledger.writer(1), handlers)
+    interrupted.begin(lambda item: True)
+
+    totals = dead.close(0, handlers=handlers)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed, totals.leases_lost) == (5, 0, 5, 0)
