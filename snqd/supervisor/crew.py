@@ -194,21 +194,29 @@ class Crew:
 
     # ending
 
-    def reap(self, policy: RespawnPolicy) -> None:
-        """Collect every child that has ended, then say what becomes of each slot."""
-        ended = []
+    def reap(self, policy: RespawnPolicy) -> list[tuple[int, int]]:
+        """Collect every child that has ended, then say what becomes of each slot.
+
+        Returns pid and status of the others: the hub, or an orphan that was given to us as process 1.
+        """
+        ended, others = [], []
         by_pid = {slot.pid: slot for slot in self.alive()}
         for pid, status in _ended_children():
             slot = by_pid.get(pid)
-            if slot is not None:  # else an orphan that was given to us as process 1, or the janitor
+            if slot is not None:
                 ended.append((slot, status, time.monotonic()))
+            else:
+                others.append((pid, status))
         oom = self._oom_since_last_look() if ended else False
         for slot, status, now in ended:
             self._bury(slot, status, now, policy, oom=oom)
+        return others
 
     def _bury(self, slot: Slot, status: int, now: float, policy: RespawnPolicy, *, oom: bool | None) -> None:
         death, event = autopsy(slot, status, now, oom=oom)
         slot.view.set(Word.PID, 0)
+        slot.view.last_exit = event.reason
+        slot.view.set(Word.EXITED_NS, time.monotonic_ns())
         slot.pid, slot.kill_at = 0, None
         decision = policy.decide(death, slot.quick_deaths)
         self._emitter.emit(event)

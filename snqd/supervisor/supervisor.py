@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from snqd.config.values import parse_memory_limit
 from snqd.errors import SnqdError
+from snqd.supervisor.companion import Companion
 from snqd.supervisor.crew import Crew, Plan
 from snqd.supervisor.dumps import Dumps
 from snqd.supervisor.janitor import run_janitor
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from snqd.config.schema import DaemonConfig
+    from snqd.supervisor.companion import RunHub
     from snqd.supervisor.limits import Finding
     from snqd.supervisor.slots import Slot
     from snqd.telemetry.board import Board
@@ -76,6 +78,7 @@ class Reloaded:
     config: DaemonConfig
     run_worker: RunWorker
     janitor: RunWorker
+    hub: RunHub | None = None
     changes: tuple[str, ...] = ()
     """Settings that differ, as `key: old -> new`, without secrets."""
 
@@ -95,7 +98,7 @@ class Supervisor:
     `reload` reads the configuration again; a `SnqdError` from it leaves everything as it is. `janitor` is run in a
     process of its own at the daemon's end if a dead worker has not been repaired. `on_death` is called when a worker
     died that may have held claims; it must not block. `on_ready` is called once, when the first worker is ready,
-    `on_reloaded` whenever a reload has replaced the last worker.
+    `on_reloaded` whenever a reload has replaced the last worker. `hub` is run in one more child, which is kept alive.
     `private_fds` are closed in every child (the pidfile's lock must not outlive the supervisor in a worker).
     """
 
@@ -110,6 +113,7 @@ class Supervisor:
         janitor: RunWorker,
         version: str,
         store_shown: str,
+        hub: RunHub | None = None,
         on_death: Callable[[], None] = _nothing,
         on_ready: Callable[[], None] = _nothing,
         on_reloaded: Callable[[], None] = _nothing,
@@ -137,6 +141,15 @@ class Supervisor:
             enter_child=self._enter_child,
             on_death=on_death,
         )
+        self._companion = Companion(
+            daemon=config.name,
+            board=board,
+            emitter=emitter,
+            lifeline_fd=self._lifeline.read_fd,
+            enter_child=self._enter_child,
+            run=hub,
+            stuck_seconds=config.watchdog_seconds,
+        )
         self._wanted = worker_count(config.threads)
         self._plan = self._make_plan(config, run_worker)
         self._watch = Watch()
@@ -161,19 +174,27 @@ class Supervisor:
                 self._open_slot()
             while not self._is_finished():
                 arrived = self._signals.wait(self._timeout())
-                self._crew.reap(self._plan.policy)
+                for pid, status in self._crew.reap(self._plan.policy):
+                    self._companion.ended(pid, status)
                 for number in arrived:
                     self._obey(number)
                 self._look()
                 self._act()
             code = self._finish()
+            self._companion.leave(self._signals)
         self._lifeline.close()
         self._notifier.close()
         return code
 
     def _timeout(self) -> float:
         now = time.monotonic()
-        waits = [TICK_SECONDS, self._watch.next_seconds, self._notifier.watchdog(now), self._dumps.wait_seconds]
+        waits = [
+            TICK_SECONDS,
+            self._watch.next_seconds,
+            self._notifier.watchdog(now),
+            self._dumps.wait_seconds,
+            self._companion.wait_seconds,
+        ]
         for slot in self._crew:
             if slot.state is SlotState.BACKOFF:
                 waits.append(slot.spawn_at - now)
@@ -207,6 +228,7 @@ class Supervisor:
                 slot.kill_at = None
                 self._kill_straggler(slot)
         self._dumps.step()
+        self._companion.step()
         if self._rollout is not None:
             self._advance(self._rollout)
 
@@ -242,6 +264,7 @@ class Supervisor:
                 store=self._store_shown,
             )
         )
+        self._companion.start_now()
         self._notifier.ready()
         self._on_ready()
 
@@ -390,6 +413,8 @@ class Supervisor:
         """The new configuration works: from now on it is the one."""
         assert self._reloaded is not None
         before, self._config = self._config, self._reloaded.config
+        self._companion.stuck_seconds = self._config.watchdog_seconds
+        self._companion.replace(self._reloaded.hub)
         self._plan, self._janitor, self._reloaded = rollout.plan, self._reloaded.janitor, None
         if self._config.threads != before.threads:
             self._resize(worker_count(self._config.threads))

@@ -25,11 +25,12 @@ from snqd.supervisor.privileges import find_identity
 from snqd.supervisor.supervisor import Reloaded, Supervisor
 from snqd.telemetry.board import Board, SlotView, Word
 from snqd.telemetry.emitter import Emitter
-from snqd.telemetry.events import Event, ItemsReclaimed, WorkerReady, WorkerSpawned
+from snqd.telemetry.events import Event, HubStarted, ItemsReclaimed, WorkerReady, WorkerSpawned
 from snqd.telemetry.exits import WorkerExit
 from snqd.telemetry.logs import LogSink
 
 if TYPE_CHECKING:
+    from snqd.supervisor.companion import HubSeat, RunHub
     from snqd.telemetry.seat import WorkerSeat
 
 
@@ -109,6 +110,35 @@ class FakeWorker:
         self.emitter.emit(event)
 
 
+class FakeHub:
+    """Beats until TERM or the end of the supervisor; `behaviour.json` says under `hub` what it does wrong."""
+
+    def __init__(self, seat: HubSeat, emitter: Emitter, folder: Path) -> None:
+        self.seat, self.emitter = seat, emitter
+        self.does: dict[str, Any] = json.loads((folder / "behaviour.json").read_text())["hub"]
+        self.is_leaving = False
+
+    def run(self) -> int:
+        if "raise" in self.does:
+            raise RuntimeError(self.does["raise"])
+        signal.signal(signal.SIGTERM, lambda *_: self._leave())
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        self.emitter.emit(HubStarted(daemon="main", pid=os.getpid(), listen="", respawns=self.seat.respawns))
+        view = self.seat.board.slot(0)
+        poll = select.poll()
+        poll.register(self.seat.lifeline_fd, select.POLLHUP)
+        while not self.is_leaving or self.does.get("ignores_term"):
+            if not self.does.get("stuck"):
+                view.set(Word.BEAT_NS, time.monotonic_ns())
+            if poll.poll(20):
+                return WorkerExit.OK
+        sys.stderr.write('{"event": "Left"}\n')
+        return WorkerExit.SHUTDOWN
+
+    def _leave(self) -> None:
+        self.is_leaving = True
+
+
 def give_back(seat: WorkerSeat, emitter: Emitter, by: str) -> None:
     """What the real worker does in the store: tell whose claims were given back, and for what reason."""
     dead = [seat.view] if by != "janitor" else seat.board.used()
@@ -150,6 +180,12 @@ class Daemon:
     def worker(self, label: str) -> Any:
         return lambda seat: FakeWorker(seat, self.emitter, self.folder, label).run()
 
+    def hub(self) -> RunHub | None:
+        """None unless the test is about it."""
+        if "hub" not in json.loads((self.folder / "behaviour.json").read_text()):
+            return None
+        return lambda seat: FakeHub(seat, self.emitter, self.folder).run()
+
     def janitor(self, seat: WorkerSeat) -> int:
         if (self.folder / "janitor-hangs").exists():
             time.sleep(60)
@@ -159,7 +195,11 @@ class Daemon:
     def reload(self) -> Reloaded:
         config, label = self.read()
         return Reloaded(
-            config=config, run_worker=self.worker(label), janitor=self.janitor, changes=(f"label: {label}",)
+            config=config,
+            run_worker=self.worker(label),
+            janitor=self.janitor,
+            hub=self.hub(),
+            changes=(f"label: {label}",),
         )
 
     def run(self, *, is_detached: bool) -> int:
@@ -181,6 +221,7 @@ class Daemon:
                     janitor=self.janitor,
                     version="0",
                     store_shown="nowhere",
+                    hub=self.hub(),
                     on_death=(self.folder / "bell").touch,
                     on_ready=readiness.ready if readiness is not None else lambda: None,
                     private_fds=[pidfile.fd],
