@@ -13,6 +13,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,12 @@ from snqd.config.secrets import redact_url
 from snqd.config.show import diff
 from snqd.config.startup import check_startup
 from snqd.errors import ConfigError, SnqdError
+from snqd.exporters.sent import Sent
 from snqd.supervisor.detach import Readiness
 from snqd.supervisor.detach import detach as leave_terminal
 from snqd.supervisor.pidfile import Pidfile
 from snqd.supervisor.privileges import find_identity
-from snqd.supervisor.runtime import board_path, pidfile_path, runtime_folder
+from snqd.supervisor.runtime import baseline_path, board_path, pidfile_path, runtime_folder, socket_path
 from snqd.supervisor.slots import worker_count
 from snqd.supervisor.spawning import fork_child
 from snqd.supervisor.supervisor import Reloaded, Supervisor
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from snqd.config.schema import Config
+    from snqd.supervisor.companion import HubSeat, RunHub
     from snqd.supervisor.privileges import Identity
     from snqd.telemetry.events import Event
     from snqd.telemetry.seat import RunWorker, WorkerSeat
@@ -82,7 +85,10 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
         board_file = board_path(config.daemon, folder)
         board = Board.create(board_file, daemon=config.daemon.name)
         stack.callback(board_file.unlink, missing_ok=True)
+        stack.callback(socket_path(config.daemon, folder).unlink, missing_ok=True)
+        stack.callback(baseline_path(config.daemon, folder).unlink, missing_ok=True)
         current = [config]
+        hub = partial(crew.hub, folder=folder, boot=time.time_ns() // 1000, sent=Sent())
 
         def reloaded() -> Reloaded:
             new = reload()
@@ -91,7 +97,13 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
             tell_set_aside(new, emitter)
             changes = diff(current[0], new)
             current[0] = new
-            return Reloaded(config=new.daemon, run_worker=crew.worker(new), janitor=crew.janitor(new), changes=changes)
+            return Reloaded(
+                config=new.daemon,
+                run_worker=crew.worker(new),
+                janitor=crew.janitor(new),
+                hub=hub(new),
+                changes=changes,
+            )
 
         supervisor = Supervisor(
             config=config.daemon,
@@ -102,6 +114,7 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
             janitor=crew.janitor(config),
             version=__version__,
             store_shown=redact_url(config.store.url),
+            hub=hub(config),
             on_death=crew.bell.ring,
             on_ready=readiness.ready if readiness is not None else _nothing,
             on_reloaded=lambda: try_parked_items_again(current[0], emitter),
@@ -136,6 +149,22 @@ class _Makers:
             except SnqdError as error:
                 return refuse(seat.view, str(error))
             return run_worker(replace(parts, errand=errand))
+
+        return run
+
+    def hub(self, config: Config, *, folder: Path, boot: int, sent: Sent) -> RunHub | None:
+        """None when there is to be none."""
+        if not config.telemetry.enabled:
+            return None
+
+        def run(seat: HubSeat) -> int:
+            from snqd.hub.hub import run_hub
+
+            if self._sink is not None:
+                self._sink.bind(worker=f"{config.daemon.name}.hub")
+            return run_hub(
+                wiring.make_hub_parts(config, seat, self.channels, self._emitter, folder=folder, boot=boot, sent=sent)
+            )
 
         return run
 

@@ -7,6 +7,7 @@ in the process that needs them. The supervisor's process must stay free of all t
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from snqd.config.schema import Config
+    from snqd.exporters.sent import Sent
     from snqd.handlers.base import BoundHandler
     from snqd.handlers.context import Site
+    from snqd.hub.parts import Exporter, HubParts
     from snqd.items import ItemId, NewItem, QueueName, SiteName
     from snqd.registry import QueueRegistry
     from snqd.stores.base import Store
+    from snqd.supervisor.companion import HubSeat
     from snqd.telemetry.channels import Channels
     from snqd.telemetry.emitter import Emitter
     from snqd.telemetry.seat import WorkerSeat
@@ -237,6 +241,78 @@ def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter, c
         emit=emitter.emit,
         on_ready=on_ready,
     )
+
+
+def make_hub_parts(
+    config: Config, seat: HubSeat, channels: Channels, emitter: Emitter, *, folder: Path, boot: int, sent: Sent
+) -> HubParts:
+    """Everything that the hub's process is made of. Call after the fork. Raises `ConfigError`.
+
+    `folder` is the runtime folder, `boot` when the supervisor started (microseconds), `sent` what statsd was told by
+    earlier hubs.
+    """
+    from snqd import __version__
+    from snqd.config.addresses import resolve_key
+    from snqd.config.show import fingerprint
+    from snqd.hub.parts import HubParts
+    from snqd.supervisor.runtime import baseline_path, socket_path
+    from snqd.telemetry.wire import key_of
+
+    secret = resolve_key(config.telemetry)
+    store = open_store(config, claimant=f"{config.daemon.name}.hub")
+    return HubParts(
+        daemon=config.daemon.name,
+        host=socket.gethostname(),
+        boot=boot,
+        supervisor_pid=os.getppid(),
+        respawns=seat.respawns,
+        version=__version__,
+        config_hash=fingerprint(config),
+        store=redact(config.store.url),
+        store_kind=store.kind,
+        config=config,
+        key=key_of(secret) if secret is not None else None,
+        board=seat.board,
+        channels=channels,
+        lifeline_fd=seat.lifeline_fd,
+        socket_path=socket_path(config.daemon, folder),
+        baseline_path=baseline_path(config.daemon, folder),
+        open_probe=lambda: store.probe(),
+        send_canary=_CanaryPost(config).send,
+        make_exporters=lambda: _make_exporters(config, sent),
+        emit=emitter.emit,
+    )
+
+
+def _make_exporters(config: Config, sent: Sent) -> list[Exporter]:
+    from snqd.exporters import open_statsd
+
+    return [found for found in (open_statsd(config.telemetry, sent),) if found is not None]
+
+
+class _CanaryPost:
+    """Stores canaries on a connection of its own, opened when the first one is sent."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._store: Store | None = None
+
+    def send(self, queue: str, number: int) -> int | None:
+        """The item's id; None when an earlier canary of this daemon waits in the queue. Raises `StoreError`."""
+        from snqd.items import canary_item
+
+        if self._store is None:
+            store = open_store(self._config, claimant=f"{self._config.daemon.name}.canary")
+            store.connect()
+            self._store = store
+        key = f"canary of {self._config.daemon.name}@{socket.gethostname()}"
+        try:
+            (item,) = self._store.enqueue([canary_item(queue, number)._replace(unique_key=key)])
+        except StoreError:
+            self._store.close()
+            self._store = None
+            raise
+        return item
 
 
 def _enqueue_on(connection: object, items: Sequence[NewItem]) -> None:

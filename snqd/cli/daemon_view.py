@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import pwd
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.errors import SnqdError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from snqd.config.schema import Config
     from snqd.telemetry.board import SlotView
 
@@ -58,10 +56,6 @@ class DaemonView(NamedTuple):
     absence: str = ""
 
 
-SYSTEM_FOLDER = Path("/run/snqd")
-"""Where the unit file of snqd has its runtime folder. Only the daemon itself is told so in its environment."""
-
-
 def read_daemon(config: Config) -> DaemonView:
     """Look at the board of the daemon that `config` names, on this host."""
     name = config.daemon.name
@@ -95,17 +89,9 @@ class _Found(NamedTuple):
 
 
 def _boards(config: Config) -> list[Path]:
-    """Where the board may be: this user's runtime folder, the daemon's user's, and the system's."""
-    from snqd.supervisor.runtime import board_path, find_runtime_folder
+    from snqd.supervisor.runtime import board_path, likely_folders
 
-    daemon = config.daemon
-    folders = [find_runtime_folder(daemon)]
-    if daemon.runtime_dir is None:
-        if daemon.user is not None:
-            with contextlib.suppress(KeyError):
-                folders.append(Path(tempfile.gettempdir()) / f"snqd-{pwd.getpwnam(daemon.user).pw_uid}")
-        folders.append(SYSTEM_FOLDER)
-    return [board_path(daemon, folder) for folder in dict.fromkeys(folders)]
+    return [board_path(config.daemon, folder) for folder in likely_folders(config.daemon)]
 
 
 def _read(path: Path) -> _Found:

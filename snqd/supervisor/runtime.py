@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import stat
 import tempfile
 from pathlib import Path
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from snqd.config.schema import DaemonConfig
+
+
+SYSTEM_FOLDER = Path("/run/snqd")
+"""Where the unit file of snqd has its runtime folder. Only the daemon itself is told so in its environment."""
 
 
 def runtime_folder(config: DaemonConfig, environ: Mapping[str, str] = os.environ) -> Path:
@@ -54,3 +60,24 @@ def pidfile_path(config: DaemonConfig, folder: Path) -> Path:
 
 def board_path(config: DaemonConfig, folder: Path) -> Path:
     return folder / f"{config.name}.board"
+
+
+def socket_path(config: DaemonConfig, folder: Path) -> Path:
+    """Of the hub's control socket."""
+    return folder / f"{config.name}.sock"
+
+
+def baseline_path(config: DaemonConfig, folder: Path) -> Path:
+    """Of what waited in the store when the daemon booted."""
+    return folder / f"{config.name}.baseline"
+
+
+def likely_folders(config: DaemonConfig) -> list[Path]:
+    """Where a running daemon's folder may be: this user's, the daemon's user's, and the system's."""
+    folders = [find_runtime_folder(config)]
+    if config.runtime_dir is None:
+        if config.user is not None:
+            with contextlib.suppress(KeyError):
+                folders.append(Path(tempfile.gettempdir()) / f"snqd-{pwd.getpwnam(config.user).pw_uid}")
+        folders.append(SYSTEM_FOLDER)
+    return list(dict.fromkeys(folders))

@@ -1,0 +1,66 @@
+"""What a hub is made of: handed over by wiring, shared by the hub's modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from snqd.config.schema import Config
+    from snqd.stores.probe import Probe
+    from snqd.telemetry.board import Board
+    from snqd.telemetry.channels import Channels
+    from snqd.telemetry.daemon_view import DaemonView
+    from snqd.telemetry.events import Event
+
+
+class Exporter(Protocol):
+    """Tells another system how the daemon is. Nothing of it blocks or raises."""
+
+    name: str
+    """For a person: the system and its address."""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing is told at present; empty = it is."""
+
+    def tick(self, view: DaemonView) -> None:
+        """About once a second."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubParts:
+    """One hub process. Made after the fork; board and channels are shared with the workers."""
+
+    daemon: str
+    host: str
+    boot: int
+    """When the daemon booted, microseconds since the epoch: tells its lives apart."""
+    supervisor_pid: int
+    respawns: int
+    """Hubs of this daemon before this one."""
+    version: str
+    config_hash: str
+    store: str
+    """The store's address without secrets."""
+    store_kind: str
+    config: Config
+    key: bytes | None
+    board: Board
+    channels: Channels
+    lifeline_fd: int
+    socket_path: Path
+    """Of the control socket."""
+    baseline_path: Path
+    """What waited when the daemon booted; outlives a hub."""
+    open_probe: Callable[[], Probe]
+    """A probe on a connection of its own; connects when first asked. Used by the probing thread only."""
+    send_canary: Callable[[str, int], int | None]
+    """Store a canary of a number for a queue: its id, or None while an earlier one waits. For the probing thread."""
+    make_exporters: Callable[[], list[Exporter]]
+    emit: Callable[[Event], None]
