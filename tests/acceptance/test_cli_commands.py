@@ -71,7 +71,7 @@ def test_bash_completes_commands_and_flags(snqd: Command) -> None:
         words = {"_SNQD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
         return snqd(environ=words).out
 
-    assert complete("snqd st") == "plain,status\n"
+    assert complete("snqd st") == "plain,status\nplain,stack\n"
     assert "plain,--store" in complete("snqd items list --st")
     assert "plain,replay" in complete("snqd dead re")
 
