@@ -1,4 +1,4 @@
-"""`snqd demo`: a daemon with work to do, and a screen that shows how it fares."""
+"""`snqd demo`: a daemon with work to do, and a screen that shows how it fares, by what it tells over UDP."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from snqd.cli.demo_view import DemoLook
     from snqd.config.schema import Config
     from snqd.demo.daemon import DemoDaemon
-    from snqd.stores.base import QueueFacts, Store
+    from snqd.stores.base import Store
 
 _FRAME_SECONDS = 0.5
 _PLAIN_SECONDS = 2.0
@@ -70,16 +71,17 @@ def demo(*, threads: int, seconds: float | None, plain: bool) -> int:
 
 
 class _Show:
-    """Looks at the store, the board and the log, and shows what it saw, until Ctrl-C or `until` (monotonic)."""
+    """Shows what a subscriber of the hub sees, until Ctrl-C or `until` (monotonic)."""
 
     def __init__(self, daemon: DemoDaemon, *, until: float | None) -> None:
         from snqd.cli.demo_view import Rates
+        from snqd.demo.watch import Watch
 
         self._daemon = daemon
         self._until = until
         self._began = time.monotonic()
         self._rates = Rates()
-        self._store = _open(daemon.config)
+        self._watch = Watch(daemon.control_socket)
 
     def screen(self) -> None:
         """Draw on the terminal."""
@@ -92,7 +94,7 @@ class _Show:
                 while self._goes_on():
                     width, height = terminal.size
                     terminal.draw(screen_lines(self._look(), width, height))
-                    time.sleep(_FRAME_SECONDS)
+                    self._watch.look(_FRAME_SECONDS)
             except KeyboardInterrupt:
                 return
 
@@ -110,21 +112,21 @@ class _Show:
                 shown = max([shown, *(told.number for told in look.events)])
                 click.echo(summary_line(look))
                 sys.stdout.flush()
-                time.sleep(_PLAIN_SECONDS)
+                self._watch.look(_PLAIN_SECONDS)
         except KeyboardInterrupt:
             return
 
     def farewell(self) -> str:
-        """What all of it came to, counted when the daemon had ended."""
-        from snqd.demo.tally import read_tallies
-
-        facts = self._facts()
+        """What all of it came to, when the daemon had ended."""
+        look = self._look()  # the hub was the last to leave
+        self._watch.close()
+        with closing(_open(self._daemon.config)) as store:
+            facts = store.counts()
         story = self._daemon.story
-        self._store.close()
-        done = plural(sum(read_tallies(self._daemon.tallies).values()), "item")
         waiting = sum(each.ready + each.scheduled + each.claimed for each in facts)
         return (
-            f"{done} done, {waiting:,} waiting, {sum(each.dead for each in facts):,} dead; "
+            f"{plural(sum(look.done.values()), 'item')} done, {waiting:,} waiting, "
+            f"{sum(each.dead for each in facts):,} dead; "
             f"{plural(story.failures, 'failure')} retried, {plural(story.deaths, 'worker')} replaced"
         )
 
@@ -133,24 +135,22 @@ class _Show:
         return self._until is None or time.monotonic() < self._until
 
     def _look(self) -> DemoLook:
-        from snqd.cli.daemon_view import read_daemon
         from snqd.cli.demo_view import DemoLook
-        from snqd.demo.tally import read_tallies
 
-        now = time.monotonic()
-        done = read_tallies(self._daemon.tallies)
+        self._watch.look(0.0)
+        view, now = self._watch.view, time.monotonic()
+        done = {key: flow.handled for key, flow in view.flows.items()} if view else {}
+        if view is not None:
+            self._daemon.story.take(view.events)
         return DemoLook(
             running_seconds=now - self._began,
-            facts={(each.queue, each.site): each for each in self._facts()},
+            facts=dict(view.depths) if view else {},
             done=done,
             rates=self._rates.add(now, done),
-            workers=read_daemon(self._daemon.config).workers,
+            workers=tuple(view.workers[name] for name in sorted(view.workers)) if view else (),
             events=self._daemon.story.events(),
             command=shlex.join([_command(), "status", "-w", "-c", str(self._daemon.file)]),
         )
-
-    def _facts(self) -> list[QueueFacts]:
-        return self._store.counts()
 
 
 def _open(config: Config) -> Store:

@@ -14,9 +14,8 @@ from snqd.demo.story import Kind, choose
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from snqd.cli.daemon_view import WorkerView
     from snqd.demo.story import Told
-    from snqd.stores.base import QueueFacts
+    from snqd.telemetry.facts import DepthFact, WorkerFact
 
 Key = tuple[str, str]
 """Queue and site."""
@@ -35,12 +34,12 @@ class DemoLook(NamedTuple):
     """What was seen at one moment."""
 
     running_seconds: float
-    facts: Mapping[Key, QueueFacts]
+    facts: Mapping[Key, DepthFact]
     done: Mapping[Key, int]
     """Since the start."""
     rates: Mapping[Key, float]
     """Handled per second."""
-    workers: tuple[WorkerView, ...]
+    workers: tuple[WorkerFact, ...]
     events: tuple[Told, ...]
     """In order of time."""
     command: str
@@ -60,7 +59,7 @@ class Rates:
             self._seen.popleft()
         began, before = self._seen[0]
         seconds = at - began
-        return {key: (count - before[key]) / seconds if seconds else 0.0 for key, count in done.items()}
+        return {key: (count - before.get(key, 0)) / seconds if seconds else 0.0 for key, count in done.items()}
 
 
 def screen_lines(look: DemoLook, width: int, height: int) -> list[Line]:
@@ -125,7 +124,7 @@ def _queue_rows(look: DemoLook, *, is_wide: bool) -> Iterator[tuple[Piece, ...]]
     for queue, about in QUEUES.items():
         for number, site in enumerate(SITES):
             facts = look.facts.get((queue, site))
-            counts = (facts.ready, facts.scheduled, facts.claimed, facts.dead) if facts else (0, 0, 0, 0)
+            counts = (facts.ready, facts.scheduled, facts.in_flight, facts.dead) if facts else (0, 0, 0, 0)
             lag = facts.lag_seconds if facts and facts.ready else None
             row = (Piece(queue), Piece(site), *_count_pieces(counts, lag, look.rates.get((queue, site), 0.0)))
             yield (*row, Piece("" if number else about, DIM)) if is_wide else row
@@ -152,16 +151,16 @@ def _totals(look: DemoLook) -> tuple[int, int, int, int]:
     return (
         sum(each.ready for each in facts),
         sum(each.scheduled for each in facts),
-        sum(each.claimed for each in facts),
+        sum(each.in_flight for each in facts),
         sum(each.dead for each in facts),
     )
 
 
-def _worker_table(workers: tuple[WorkerView, ...]) -> list[Line]:
+def _worker_table(workers: tuple[WorkerFact, ...]) -> list[Line]:
     return table(_WORKERS, map(_worker_row, workers), right=_NUMBERS)
 
 
-def _worker_row(worker: WorkerView) -> tuple[Piece, ...]:
+def _worker_row(worker: WorkerFact) -> tuple[Piece, ...]:
     is_alive = bool(worker.pid)
     return (
         Piece(worker.worker),
@@ -175,18 +174,19 @@ def _worker_row(worker: WorkerView) -> tuple[Piece, ...]:
     )
 
 
-def _state(worker: WorkerView) -> str:
+def _state(worker: WorkerFact) -> str:
+    if worker.state != "running":
+        return worker.state
     if worker.running:
         return "working"
-    return "idle" if worker.state in ("claiming", "handling") else worker.state
+    return "idle" if worker.phase in ("claiming", "handling") else worker.phase
 
 
-def _running(worker: WorkerView) -> str:
+def _running(worker: WorkerFact) -> str:
     if not worker.running:
         return "-"
-    oldest = max(worker.running, key=lambda entry: entry.age_seconds)
-    more = len(worker.running) - 1
-    return f"{oldest.queue} {oldest.item}{f' +{more}' if more else ''}"
+    more = worker.running - 1
+    return f"{worker.queue} {worker.item}{f' +{more}' if more else ''}"
 
 
 def _event(told: Told) -> Line:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snqd.config.load import Loader
-from snqd.demo.counted import TALLY_SETTING
 from snqd.demo.shops import SITES
 from snqd.demo.story import Story
 from snqd.errors import SnqdError
+from snqd.supervisor.runtime import socket_path
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,12 +40,12 @@ class DemoDaemon:
         self.folder = Path(tempfile.mkdtemp(prefix="snqd-demo-"))
         self.file = self.folder / "snqd.toml"
         self.url = f"sqlite:///{self.folder / 'items.db'}"
-        self.tallies = self.folder / "tallies"
         self.story = Story()
-        self.tallies.mkdir()
-        self.file.write_text(_configuration(self.url, self.folder, self.tallies, workers))
+        self.file.write_text(_configuration(self.url, self.folder, workers))
         # Nothing of the person's own settings: they might name a store that matters.
         self.config = Loader(file=str(self.file), environ={}).load().config
+        self.control_socket = socket_path(self.config.daemon, self.folder)
+        self._log = _Log()
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
 
@@ -76,7 +76,7 @@ class DemoDaemon:
         assert self._process is not None
         code = self._process.poll()
         if code is not None:
-            raise SnqdError(f"the daemon has ended with code {code}: {self.story.last_words or 'no reason given'}")
+            raise SnqdError(f"the daemon has ended with code {code}: {self._log.last_words or 'no reason given'}")
 
     def _start(self) -> None:
         # A group of its own: Ctrl-C is the demonstration's, which then tells the daemon once.
@@ -95,14 +95,14 @@ class DemoDaemon:
 
     def _read(self, log: IO[bytes]) -> None:
         for line in log:
-            self.story.feed(line.decode(errors="replace"))
+            self._log.feed(line.decode(errors="replace"))
 
     def _await_start(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not self.story.is_ready:
+        while not self._log.is_ready:
             self.check()
             if time.monotonic() > deadline:
-                raise SnqdError(f"the daemon was not ready after {_START_SECONDS:g} s: {self.story.last_words}")
+                raise SnqdError(f"the daemon was not ready after {_START_SECONDS:g} s: {self._log.last_words}")
             time.sleep(0.02)
 
     def _end(self) -> None:
@@ -121,8 +121,24 @@ class DemoDaemon:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _configuration(url: str, folder: Path, tallies: Path, workers: int) -> str:
-    settings = {TALLY_SETTING: str(tallies)}
+class _Log:
+    """What the daemon writes to standard error, as far as it matters: has it started, and if not, why."""
+
+    def __init__(self) -> None:
+        self.is_ready = False
+        self.last_words = ""
+        """The last line that was no event."""
+
+    def feed(self, line: str) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            self.last_words = line.strip() or self.last_words
+        else:
+            self.is_ready = self.is_ready or event.get("event") == "DaemonStarted"
+
+
+def _configuration(url: str, folder: Path, workers: int) -> str:
     lines = [
         "[daemon]",
         f'name = "{NAME}"',
@@ -133,10 +149,10 @@ def _configuration(url: str, folder: Path, tallies: Path, workers: int) -> str:
         "[store]",
         f"url = {json.dumps(url)}",
         "[handlers]",
-        'modules = ["snqd.demo.counted"]',
+        'modules = ["snqd.demo.handlers"]',
         "entry_points = false",
-        "[settings]",
-        *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),
+        "[telemetry]",
+        'listen = "127.0.0.1:0"',
     ]
     for site, own in SITES.items():
         lines += [f'[site."{site}"]', *(f"{key} = {json.dumps(value)}" for key, value in own.items())]

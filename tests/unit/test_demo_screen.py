@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from snqd.cli.daemon_view import RunningView, WorkerView
 from snqd.cli.demo_view import DemoLook, Rates, screen_lines
 from snqd.cli.screen import Piece, cut
 from snqd.demo.load import items_of
 from snqd.demo.shops import QUEUES, SITES
 from snqd.demo.story import Kind, Story, Told, choose
-from snqd.items import QueueName, SiteName
-from snqd.stores.base import QueueFacts
+from snqd.telemetry.facts import EventFact
+from tests.support.telemetry import DEPTH, WORKER, changed
+
+if TYPE_CHECKING:
+    from snqd.telemetry.facts import WorkerFact
 
 KEYS = [(queue, site) for queue in QUEUES for site in SITES]
 
 
-def worker(number: int) -> WorkerView:
-    running = tuple(RunningView(1234567 + entry, "thumbnail", "bakery.example", 0.2) for entry in range(9))
-    return WorkerView(
-        f"demo.{number}", 4123456, "handling", 99.0, running, 9, 123456, 1234, 7, 1, 1, 1, 31 << 20, 17, ""
+def worker(number: int) -> WorkerFact:
+    return changed(
+        WORKER,
+        worker=f"demo.{number}",
+        pid=4123456,
+        item=1234567,
+        queue="thumbnail",
+        running=9,
+        handled=123456,
+        failed=1234,
+        retried=7,
+        rss_bytes=31 << 20,
+        respawns=17,
     )
 
 
@@ -34,7 +44,16 @@ def look(workers: int = 3) -> DemoLook:
     return DemoLook(
         running_seconds=5999.0,
         facts={
-            (queue, site): QueueFacts(QueueName(queue), SiteName(site), 123456, 98765, 321, 4567, 86399.0)
+            (queue, site): changed(
+                DEPTH,
+                queue=queue,
+                site=site,
+                ready=123456,
+                scheduled=98765,
+                in_flight=321,
+                dead=4567,
+                lag_seconds=86399.0,
+            )
             for queue, site in KEYS
         },
         done=dict.fromkeys(KEYS, 1234567),
@@ -95,46 +114,42 @@ def test_chosen_events_are_in_order_and_hold_the_newest_of_each_kind() -> None:
     assert [event.kind for event in choose(events, 2)] == [Kind.DEATH, Kind.DEAD_LETTER]
 
 
-def event(name: str, **fields: Any) -> str:
-    return json.dumps({"event": name, "level": "info", "message": name, **fields})
+def event(number: int, name: str, **fields: Any) -> EventFact:
+    return EventFact(number, 1_800_000_000.0 + number, name, "info", name, fields)
+
+
+DIED = event(
+    1, "WorkerExited", worker="demo.1", expected=False, reason="killed by SIGKILL (out of memory?)", items=(7, 8)
+)
 
 
 def test_a_death_is_told_once_when_its_replacement_is_ready() -> None:
     story = Story()
-    story.feed(
-        event(
-            "WorkerExited", worker="demo.1", expected=False, reason="killed by SIGKILL (out of memory?)", items=[7, 8]
-        )
-    )
+    story.take([DIED])
 
     assert story.events() == ()
     assert story.deaths == 1
 
-    story.feed(event("WorkerReady", worker="demo.1", pid=99))
+    story.take([DIED, event(2, "WorkerReady", worker="demo.1", pid=99)])
 
     (only,) = story.events()
     assert only.kind is Kind.DEATH
-    assert only.words.startswith("demo.1 killed by SIGKILL, replaced in ")
-    assert only.words.endswith("2 items given back")
+    assert only.words == "demo.1 killed by SIGKILL, replaced in 1.0 s, 2 items given back"
+    assert story.deaths == 1
 
 
 def test_an_expected_end_and_an_unremarkable_event_are_not_told() -> None:
     story = Story()
-    story.feed(event("WorkerExited", worker="demo.1", expected=True, reason="drained", items=[]))
-    story.feed(event("WorkerReady", worker="demo.1", pid=99))
-    story.feed(event("WorkerSpawned", worker="demo.1", pid=99))
+    story.take(
+        [
+            event(1, "WorkerExited", worker="demo.1", expected=True, reason="drained", items=()),
+            event(2, "WorkerReady", worker="demo.1", pid=99),
+            event(3, "WorkerSpawned", worker="demo.1", pid=99),
+        ]
+    )
 
     assert story.events() == ()
     assert story.deaths == 0
-
-
-def test_what_is_no_event_is_kept_as_the_reason_for_a_daemon_that_could_not_start() -> None:
-    story = Story()
-    story.feed("snqd: error: the disk is full\n")
-    story.feed("\n")
-
-    assert story.last_words == "snqd: error: the disk is full"
-    assert not story.is_ready
 
 
 def test_the_load_reaches_every_queue_and_site_and_has_every_fault_within_two_minutes() -> None:
