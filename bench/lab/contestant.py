@@ -225,9 +225,15 @@ class Snqd(Contestant):
         with self.connect() as connection:
             return int(connection.execute("select count(*) from queue_item").fetchone()[0])
 
+    def hubs(self) -> list[psutil.Process]:
+        """The process that tells how the daemon is, where there is one."""
+        children = self._running[0].children() if self._running else []
+        return [child for child in children if child.name().endswith(".hub")]
+
     def workers(self) -> list[psutil.Process]:
-        """The forked workers of the running daemon."""
-        return self._running[0].children() if self._running else []
+        """The forked workers of the running daemon, without its hub."""
+        children = self._running[0].children() if self._running else []
+        return [child for child in children if not child.name().endswith(".hub")]
 
 
 def to_toml(sections: Mapping[str, Mapping[str, Any]]) -> str:

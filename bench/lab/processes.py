@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -87,3 +88,10 @@ def stop(roots: list[psutil.Popen], grace_seconds: float = 6.0) -> None:
             process.kill()
     for root in roots:
         root.wait()
+
+
+def free_port() -> int:
+    """A UDP port of 127.0.0.1 that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
