@@ -290,8 +290,8 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
     quiet = Emitter(note, _OnlyTrouble(sink))
     preflight(config, quiet)
     threads = 1 if max_items is not None else config.daemon.threads
-    daemon = replace(config.daemon, threads=threads, name=f"{config.daemon.name}-drain")
-    config = replace(config, daemon=daemon)
+    daemon = config.daemon._replace(threads=threads, name=f"{config.daemon.name}-drain")
+    config = config._replace(daemon=daemon)
     errand = Errand(max_items=max_items, until=time.monotonic() + max_seconds if max_seconds is not None else None)
     with tempfile.TemporaryDirectory(prefix="snqd-drain-") as folder:
         makers = _Makers(quiet, sink, channels)
