@@ -27,7 +27,7 @@ class Totals:
 
     __slots__ = (
         *_COUNTS, "_depths", "_flows", "_is_lag_known", "_lag", "_merged", "_run_ns", "_wait_ns", "dead", "enqueued",
-        "estimates", "in_flight", "pairs", "ready", "scheduled"
+        "estimates", "in_flight", "pairs", "paused", "ready", "scheduled"
     )  # fmt: skip
 
     def __init__(self, flows: dict[Pair, FlowFact], depths: dict[Pair, DepthFact]) -> None:
@@ -36,7 +36,7 @@ class Totals:
         """The pairs of queue and site that are in it (and whether by a flow, a depth or both: 1 or 2)."""
         self.claimed = self.handled = self.failed = self.retried = self.released = self.dead_lettered = 0
         self.discarded = self.bad_items = self.leases_lost = self.reclaimed = 0
-        self.ready = self.scheduled = self.in_flight = self.dead = self.enqueued = 0
+        self.ready = self.scheduled = self.in_flight = self.dead = self.enqueued = self.paused = 0
         self.estimates = 0
         """How many of the depths are estimates."""
         self._run_ns = self._wait_ns = 0
@@ -105,6 +105,7 @@ class Totals:
         self.in_flight += sign * fact.in_flight
         self.dead += sign * fact.dead
         self.enqueued += sign * fact.enqueued
+        self.paused += sign * fact.paused
         self.estimates += sign * fact.is_estimate
         self._is_lag_known = False
         self._hold(pair, sign)
