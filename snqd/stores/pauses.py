@@ -148,7 +148,7 @@ class PauseLook:
     """What one store knows of the pauses, and when it has to ask again. Monotonic seconds.
 
     `again_seconds`: how old it may be while something is paused. Who is woken by a resume must not go by what it knew
-    before.
+    before. `known` is the same object until something has changed.
     """
 
     def __init__(self, *, again_seconds: float) -> None:
@@ -161,7 +161,8 @@ class PauseLook:
 
     def saw(self, pauses: Iterable[Pause], now: float) -> None:
         found = tuple(pauses)
-        self.known = Pauses(found) if found else NO_PAUSES
+        if found != self.known.all:
+            self.known = Pauses(found) if found else NO_PAUSES
         self._due = now + (self._again_seconds if found else LOOK_SECONDS)
 
     def forget(self) -> None:

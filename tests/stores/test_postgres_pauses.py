@@ -11,6 +11,7 @@ import pytest
 from snqd.items import QueueName, SiteName
 from snqd.stores.base import Done, ItemFilter
 from snqd.stores.pauses import LOOK_SECONDS
+from snqd.stores.postgres import floors
 from snqd.stores.postgres import pauses as subject
 from snqd.stores.sql import migrations
 from tests.support.postgres import fresh_database
@@ -166,3 +167,21 @@ def test_an_item_that_another_host_set_aside_too_late_comes_back(
     assert store.keep_pauses().back == 1
 
     assert len(claim(store)) == 1
+
+
+def test_what_is_resumed_is_claimed_at_once_although_it_lies_below_the_floor(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many dead rows claims begin where the last one ended; a look at everything is far away here."""
+    monkeypatch.setattr(floors, "MANY_DEAD_ROWS", 0)
+    monkeypatch.setattr(floors, "FULL_CLAIM_SHARE", 1e9)
+    monkeypatch.setattr(floors, "FULL_CLAIM_SECONDS", 3600.0)
+    clock = time.time()
+    store.enqueue([new(site="a", available_at=clock - 100.0), new(site="b", available_at=clock - 50.0)])
+    store.pause(None, A, author="ada")
+    assert [item.site for item in store.exchange([], [lane()]).claimed] == ["b"]
+    assert claim(store) == []
+
+    store.resume(None, A, author="ada")
+
+    assert [item.site for item in claim(store)] == ["a"]

@@ -24,6 +24,9 @@ def test_what_a_store_knows_is_asked_for_again_when_it_is_old() -> None:
     assert not look.is_due(20.2)
     assert look.is_due(20.25)
     assert look.known.queues == {MAIL}
+    before = look.known
+    look.saw([Pause(MAIL, None)], 20.0)
+    assert look.known is before, "nothing has changed"
 
     look.forget()
     assert look.is_due(20.0)

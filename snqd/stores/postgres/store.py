@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from snqd.config.schema import StoreConfig
     from snqd.items import NewItem
     from snqd.stores.base import Blame, ItemFilter, ItemRecord, Lane, Outcome, QueueFacts, Repaired, SchemaStatus
-    from snqd.stores.pauses import Pause, PausesKept
+    from snqd.stores.pauses import Pause, Pauses, PausesKept
     from snqd.stores.postgres.connection import Connection
 
 _SQL = queries("postgres")
@@ -74,6 +74,7 @@ class PostgresStore:
         self._single: SingleInsert | None = None
         self._floors = Floors()
         self._pauses = PostgresPauses()
+        self._paused = NO_PAUSES
         self._cursor: psycopg.Cursor[tuple[Any, ...]]
         self._where = "PostgreSQL"
 
@@ -153,7 +154,7 @@ class PostgresStore:
 
     def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
         with guarded(self._where):
-            paused = self._pauses.known(self._connection) if lanes else NO_PAUSES
+            paused = self._known_pauses() if lanes else NO_PAUSES
             wishes = [lane for lane in paused.open_lanes(lanes) if lane.limit > 0 and lane.queues]
             exchanged = self._exchange(outcomes, wishes)
             if not paused.has_sites:
@@ -162,6 +163,13 @@ class PostgresStore:
             if aside:
                 self._pauses.set_aside(self._connection, aside)
             return Exchanged(kept, exchanged.lost, len(aside))
+
+    def _known_pauses(self) -> Pauses:
+        paused = self._pauses.known(self._connection)
+        if paused is not self._paused:
+            self._paused = paused
+            self._floors.forget()
+        return paused
 
     def _exchange(self, outcomes: Sequence[Outcome], wishes: list[Lane]) -> Exchanged:
         if len(wishes) <= 1 and all(map(_is_plain, outcomes)):
