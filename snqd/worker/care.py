@@ -210,11 +210,14 @@ class Care:
         return self._keep_pauses() or promoted.items > 0
 
     def _keep_pauses(self) -> bool:
-        """Whether items came back; when there are more to be moved, care is due again at once."""
+        """Whether there may be something to claim: what came back, or what lay behind items that were set aside.
+
+        When there are more to be moved, care is due again at once.
+        """
         kept = self._store.keep_pauses()
         if kept.has_more:
             self._promote_at = time.monotonic()
-        return kept.back > 0
+        return kept.back > 0 or kept.aside > 0
 
 
 def repair_all(parts: Parts) -> None:

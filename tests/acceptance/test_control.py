@@ -151,6 +151,18 @@ def test_a_paused_site_does_not_stop_the_others(make_daemon: MakeDaemon, place: 
     place.wait_empty()
 
 
+def test_an_item_behind_a_paused_flood_is_not_left_to_the_next_poll(make_daemon: MakeDaemon, place: Place) -> None:
+    daemon = make_daemon(place, SOURCE, store={"poll_interval_seconds": 60.0}, site=SITES)
+    asking(daemon)("pause", site="a")
+    time.sleep(1.0)  # what is promised
+    flood = [new_item("work", number, site="a") for number in range(20_000)]
+
+    place.enqueue_all([*flood, new_item("work", 0, site="b")])
+
+    daemon.wait_fact("handled", site="b")
+    assert len(daemon.facts("handled")) == 1
+
+
 def test_a_pause_holds_over_a_restart_and_a_hub_does_not_tell_it_twice(make_daemon: MakeDaemon, place: Place) -> None:
     daemon = make_daemon(place, SOURCE)
     ask = asking(daemon)

@@ -209,6 +209,16 @@ class PauseContract:
             assert woken(watching, descriptors)
             eventually(lambda: len(claim(watching, "q", "r")) == 1)
 
+    def test_a_resume_by_whoever_watches_wakes_too(self, store: Store) -> None:
+        store.enqueue([new()])
+        pause(store, "mail")
+        descriptors = store.open_wakeups()
+        settle(store, descriptors)
+
+        resume(store, "mail")
+
+        assert woken(store, descriptors)
+
     def test_a_repair_gives_nothing_out_that_is_paused(self, open_store: OpenStore) -> None:
         dead, living = open_store("dead"), open_store("living")
         dead.enqueue([new(site="a", frame=b"running"), new(site="a", frame=b"held")])
