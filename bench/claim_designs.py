@@ -123,11 +123,11 @@ def store(url: str, batch: int) -> Iterator[int]:
     engine.claimant = f"bench/{os.getpid()}"
     engine.connect()
     lanes = [Lane((QUEUE,), batch)]
-    claimed, _lost = engine.exchange([], lanes)
-    while claimed:
-        done = [Done(item) for item in claimed]
-        claimed, lost = engine.exchange(done, lanes)
-        yield len(done) - len(lost)
+    exchanged = engine.exchange([], lanes)
+    while exchanged.claimed:
+        done = [Done(item) for item in exchanged.claimed]
+        exchanged = engine.exchange(done, lanes)
+        yield len(done) - len(exchanged.lost)
     engine.close()
 
 

@@ -282,6 +282,7 @@ def make_hub_parts(
         socket_path=socket_path(config.daemon, folder),
         baseline_path=baseline_path(config.daemon, folder),
         open_probe=lambda: store.probe(),
+        open_store=lambda: open_store(config, claimant=f"{config.daemon.name}.control"),
         send_canary=_CanaryPost(config).send,
         make_exporters=lambda: _make_exporters(config, sent),
         emit=emitter.emit,

@@ -47,6 +47,8 @@ app = LazyGroup(
         Entry("record", "snqd.cli.record:record", "Keep what a hub tells in a file, to be replayed.", _LOOK),
         Entry("items", "snqd.cli.items:items", "List, show, retry and discard waiting items.", _LOOK),
         Entry("dead", "snqd.cli.dead:dead", "List, show, replay and discard dead letters.", _LOOK),
+        Entry("pause", "snqd.cli.pausing:pause", "Hand out no items of a queue or a site; list what is paused.", _LOOK),
+        Entry("resume", "snqd.cli.pausing:resume", "End a pause.", _LOOK),
         Entry("schema", "snqd.cli.schema:schema", "Make or upgrade the store's tables.", _SET_UP),
         Entry("config", "snqd.cli.config:config", "Check the configuration, or show it with its origins.", _SET_UP),
         Entry("completion", "snqd.cli.completion:completion", "Completion for bash, zsh or fish.", _SET_UP),

@@ -18,7 +18,7 @@ Decorated = TypeVar("Decorated", bound="Callable[..., object]")
 
 LARGEST_ID = 2**63 - 1
 ID = click.IntRange(1, LARGEST_ID)
-_STATES = ("ready", "scheduled", "claimed")
+_STATES = ("ready", "scheduled", "claimed", "paused")
 _REASONS = ("attempts", "crash", "bad_item")
 
 

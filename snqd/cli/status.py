@@ -18,6 +18,7 @@ from snqd.errors import SnqdError, StoreError
 if TYPE_CHECKING:
     from snqd.config.schema import Config
     from snqd.stores.base import QueueFacts
+    from snqd.stores.pauses import Pause
 
 DEFAULT_WATCH_SECONDS = 2.0
 _COUNTING_SHARE = 0.1
@@ -32,6 +33,7 @@ Columns:
   READY      items that could be claimed now       LAG      age of the oldest of them
   SCHEDULED  items whose time has not come         CLAIMED  items that a worker holds
   DEAD       dead letters, see 'snqd dead list'
+  PAUSED     items that wait for 'snqd resume'; shown when there are any
 
 \b
 Examples:
@@ -74,14 +76,16 @@ def _look(config: Config) -> tuple[Look, SnqdError | None]:
     from snqd import wiring
 
     queues: tuple[QueueFacts, ...] | None = None
+    pauses: tuple[Pause, ...] = ()
     problem: SnqdError | None = None
     try:
         with connected(config, is_reading=True) as store:
-            queues = tuple(store.counts())
+            queues, pauses = tuple(store.counts()), tuple(store.pauses())
     except StoreError as error:
         problem = error
     shown = "see below" if problem is not None else ""
-    return Look(time.monotonic(), wiring.redact(config.store.url), queues, read_daemon(config), shown), problem
+    look = Look(time.monotonic(), wiring.redact(config.store.url), queues, read_daemon(config), shown, pauses)
+    return look, problem
 
 
 def _watch(config: Config, interval_seconds: float, *, is_json: bool) -> None:
@@ -96,7 +100,7 @@ def _watch(config: Config, interval_seconds: float, *, is_json: bool) -> None:
         click.clear()
     while True:
         queues = counts.get()
-        look = Look(time.monotonic(), shown, queues, read_daemon(config), counts.problem)
+        look = Look(time.monotonic(), shown, queues, read_daemon(config), counts.problem, counts.pauses)
         if is_json:
             print_json(as_json(look))
         else:
@@ -125,16 +129,17 @@ class _Counts:
         self._queues: tuple[QueueFacts, ...] | None = None
         self._next_at = 0.0
         self.problem = ""
+        self.pauses: tuple[Pause, ...] = ()
 
     def get(self) -> tuple[QueueFacts, ...] | None:
         began = time.monotonic()
         if began >= self._next_at:
             try:
                 with connected(self._config, is_reading=True) as store:
-                    self._queues = tuple(store.counts())
+                    self._queues, self.pauses = tuple(store.counts()), tuple(store.pauses())
                 self.problem = ""
             except StoreError as error:
-                self._queues, self.problem = None, str(error)
+                self._queues, self.pauses, self.problem = None, (), str(error)
             took = time.monotonic() - began
             self._next_at = began + took / _COUNTING_SHARE
         return self._queues

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.cli.output import clipped, duration_words, printable, size_words, table
+from snqd.cli.pausing import pause_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from snqd.cli.daemon_view import DaemonView, WorkerView
     from snqd.stores.base import QueueFacts
+    from snqd.stores.pauses import Pause
 
-_QUEUE_HEADERS = ("QUEUE", "SITE", "READY", "SCHEDULED", "CLAIMED", "DEAD", "LAG")
+_QUEUE_COLUMNS = ("READY", "PAUSED", "SCHEDULED", "CLAIMED", "DEAD")
 _WORKER_HEADERS = ("WORKER", "PID", "STATE", "UP", "RUNNING", "HANDLED", "FAILED", "MEMORY", "RESPAWNS")
 _RATE_HEADERS = (*_WORKER_HEADERS[:7], "HANDLED/S", "FAILED/S", *_WORKER_HEADERS[7:])
 _NUMBERS = frozenset(
-    {"READY", "SCHEDULED", "CLAIMED", "DEAD", "LAG", "PID", "UP", "HANDLED", "FAILED", "MEMORY", "RESPAWNS"}
+    {"READY", "PAUSED", "SCHEDULED", "CLAIMED", "DEAD", "LAG", "PID", "UP", "HANDLED", "FAILED", "MEMORY", "RESPAWNS"}
     | {"HANDLED/S", "FAILED/S"}
 )
 
@@ -30,6 +32,7 @@ class Look(NamedTuple):
     queues: tuple[QueueFacts, ...] | None
     daemon: DaemonView
     problem: str = ""
+    pauses: tuple[Pause, ...] = ()
 
 
 class Rate(NamedTuple):
@@ -62,7 +65,8 @@ def as_text(look: Look, per_worker: Mapping[str, Rate] | None = None) -> str:
     elif not look.queues:
         parts.append("no items")
     else:
-        parts.append(table(_QUEUE_HEADERS, _queue_rows(look.queues), right=_NUMBERS))
+        parts.append(_queue_table(look.queues))
+    parts += pause_lines(look.pauses)
     parts.append("")
     daemon = look.daemon
     if daemon.pid is None:
@@ -80,6 +84,7 @@ def as_json(look: Look) -> dict[str, Any]:
     return {
         "store": look.store,
         "queues": None if look.queues is None else [facts._asdict() for facts in look.queues],
+        "pauses": [pause._asdict() for pause in look.pauses],
         "problem": look.problem or None,
         "daemon": {
             "name": daemon.name,
@@ -93,18 +98,24 @@ def as_json(look: Look) -> dict[str, Any]:
     }
 
 
-def _queue_rows(queues: tuple[QueueFacts, ...]) -> Iterator[tuple[str, ...]]:
+def _queue_table(queues: tuple[QueueFacts, ...]) -> str:
+    """With a column for paused items when there are any."""
+    columns = [column for column in _QUEUE_COLUMNS if column != "PAUSED" or any(facts.paused for facts in queues)]
+    headers = ("QUEUE", "SITE", *columns, "LAG")
+    return table(headers, _queue_rows(queues, columns), right=_NUMBERS)
+
+
+def _queue_rows(queues: tuple[QueueFacts, ...], columns: list[str]) -> Iterator[tuple[str, ...]]:
+    def counts(facts: QueueFacts) -> list[int]:
+        return [getattr(facts, column.lower()) for column in columns]
+
     for facts in sorted(queues):
         lag = duration_words(facts.lag_seconds) if facts.ready else "-"
-        yield facts.queue, facts.site, *(f"{count:,}" for count in _counts(facts)), lag
+        yield facts.queue, facts.site, *(f"{count:,}" for count in counts(facts)), lag
     if len(queues) > 1:
-        totals = [sum(column) for column in zip(*map(_counts, queues), strict=True)]
+        totals = [sum(column) for column in zip(*map(counts, queues), strict=True)]
         worst = max((facts.lag_seconds for facts in queues if facts.ready), default=None)
         yield "total", "", *(f"{count:,}" for count in totals), "-" if worst is None else duration_words(worst)
-
-
-def _counts(facts: QueueFacts) -> tuple[int, int, int, int]:
-    return facts.ready, facts.scheduled, facts.claimed, facts.dead
 
 
 def _worker_rows(daemon: DaemonView, per_worker: Mapping[str, Rate] | None) -> Iterator[tuple[str, ...]]:

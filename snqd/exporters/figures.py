@@ -184,6 +184,8 @@ class Figures:
                 found[f"{name}.scheduled"] += each.scheduled
                 found[f"{name}.in_flight"] += each.in_flight
                 found[f"{name}.dead"] += each.dead
+                if each.paused:  # seldom, so it is no gauge of every queue
+                    found[f"{name}.paused"] += each.paused
                 lag = f"{name}.lag_seconds"
                 found[lag] = max(found[lag], round(each.lag_seconds, 3))
         self._waiting.update((name, now + GONE_SECONDS) for name, value in found.items() if value)

@@ -1,12 +1,14 @@
-"""What the control socket answers: health, why, stacks, and where the hub listens."""
+"""What the control socket answers from what the hub knows: health, why, stacks, and where the hub listens."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError
+from snqd.hub import requests
+from snqd.hub.requests import read
 from snqd.telemetry.board import Word
 from snqd.telemetry.health import health
 from snqd.telemetry.why import why
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from snqd.hub.parts import HubParts
+    from snqd.hub.requests import Request
+    from snqd.hub.slots import Slots
     from snqd.telemetry.daemon_view import DaemonView
-
-Request = dict[str, Any]
 
 _STACK_SECONDS = 5.0
 
@@ -25,8 +27,9 @@ _STACK_SECONDS = 5.0
 class Answers:
     """`see` gives the daemon as it is now; `listen` the address at which monitors subscribe, empty for none."""
 
-    def __init__(self, parts: HubParts, see: Callable[[], DaemonView], listen: Callable[[], str]) -> None:
+    def __init__(self, parts: HubParts, slots: Slots, see: Callable[[], DaemonView], listen: Callable[[], str]) -> None:
         self._parts = parts
+        self._slots = slots
         self._see = see
         self._listen = listen
         self.handlers: dict[str, Callable[[Request], Awaitable[Request]]] = {
@@ -37,38 +40,24 @@ class Answers:
         }
 
     async def _health(self, request: Request) -> Request:
-        kind = request.get("kind", "full")
-        if kind not in ("live", "ready", "full"):
-            raise SnqdError(f"kind is {kind!r}: it must be live, ready or full")
-        found = health(self._see(), kind, time.monotonic())
+        found = health(self._see(), read(request, requests.Health).kind, time.monotonic())
         return {"code": found.code, "line": str(found)}
 
     async def _why(self, request: Request) -> Request:
-        queue, site = request.get("queue"), request.get("site")
-        if not isinstance(queue, str) or not isinstance(site, str | None):
-            raise SnqdError("queue must be a name, and site a name or null")
-        found = why(self._see(), queue, site, now=time.monotonic())
+        asked = read(request, requests.Why)
+        found = why(self._see(), asked.queue, asked.site, now=time.monotonic())
         return {"cause": str(found.cause), "sentence": found.sentence, "command": found.command}
 
     async def _stack(self, request: Request) -> Request:
-        slot = self._slot(str(request.get("worker", "")))
-        pid = self._parts.board.slot(slot).get(Word.PID)
+        view = self._slots.of(read(request, requests.OfWorker).worker)
+        worker, pid = self._slots.name(view.number), view.get(Word.PID)
         if not pid:
-            raise SnqdError(f"worker {self._parts.daemon}.{slot} has no process now")
-        stack = await asyncio.to_thread(self._parts.channels.stacks.take_stack, pid, slot, seconds=_STACK_SECONDS)
+            raise SnqdError(f"worker {worker} has no process now")
+        stacks = self._parts.channels.stacks
+        stack = await asyncio.to_thread(stacks.take_stack, pid, view.number, seconds=_STACK_SECONDS)
         if not stack:
-            raise SnqdError(
-                f"worker {self._parts.daemon}.{slot} (pid {pid}) does not answer: it has ended or is stopped"
-            )
-        return {"worker": f"{self._parts.daemon}.{slot}", "pid": pid, "stack": stack}
+            raise SnqdError(f"worker {worker} (pid {pid}) does not answer: it has ended or is stopped")
+        return {"worker": worker, "pid": pid, "stack": stack}
 
     async def _where(self, _request: Request) -> Request:
         return {"daemon": self._parts.daemon, "host": self._parts.host, "listen": self._listen()}
-
-    def _slot(self, worker: str) -> int:
-        slots = {view.number for view in self._parts.board.used()}
-        number = worker.removeprefix(f"{self._parts.daemon}.")
-        if number.isdecimal() and int(number) in slots:
-            return int(number)
-        known = ", ".join(f"{self._parts.daemon}.{slot}" for slot in sorted(slots)) or "none yet"
-        raise SnqdError(f"there is no worker {worker!r}: the workers are {known}")

@@ -89,6 +89,7 @@ class Backlog:
             is_estimate=is_estimate,
             at=seen.depths_at,
             enqueued=max(before, reckoned),
+            paused=depth.paused if depth else 0,
         )
 
     def _sample(self, at: float, left: Mapping[Key, int]) -> None:
@@ -105,11 +106,12 @@ class Backlog:
             while len(samples) > 2 and at - samples[1].at >= RATE_SECONDS:
                 samples.popleft()
 
-    def queues(self, seen: Seen, service: Service) -> list[QueueFact]:
-        """One fact per queue that has items, a handler, or a past."""
+    def queues(self, seen: Seen, service: Service, paused: Mapping[str, str]) -> list[QueueFact]:
+        """One fact per queue that has items, a handler, a past, or is paused (`paused`: in words)."""
         lags = {str(each.queue): each.lag_seconds for each in seen.lags}
-        names = {*self._samples, *service.workers, *service.known, *lags}
-        return [self._queue(name, lags.get(name, 0.0), seen.lags_at, service) for name in sorted(names)]
+        names = {*self._samples, *service.workers, *service.known, *lags, *paused}
+        found = (self._queue(name, lags.get(name, 0.0), seen.lags_at, service) for name in sorted(names))
+        return [msgspec.structs.replace(fact, paused=paused.get(fact.queue, "")) for fact in found]
 
     def _queue(self, name: str, lag: float, lag_at: float, service: Service) -> QueueFact:
         samples = self._samples.get(name) or deque[_Sample]()
@@ -148,7 +150,7 @@ def drain_seconds(ready: int, in_per_second: float, out_per_second: float) -> fl
 
 
 def _waiting(depth: SiteDepth) -> int:
-    return depth.ready + depth.scheduled + depth.in_flight
+    return depth.ready + depth.scheduled + depth.in_flight + depth.paused
 
 
 def _load(file: Path, boot: int) -> dict[Key, int] | None:

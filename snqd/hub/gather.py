@@ -9,9 +9,11 @@ from snqd.hub.backlog import Backlog, Service
 from snqd.hub.canary import Canaries
 from snqd.hub.flows import FlowBook
 from snqd.hub.memory import MemoryBook
+from snqd.hub.pauses import PauseBook
 from snqd.hub.prober import Prober
 from snqd.hub.workers import WorkerBook, cpu_seconds, rss_bytes
-from snqd.telemetry.facts import DaemonFact, QueueFact, StoreFact
+from snqd.telemetry.facts import DaemonFact, PauseFact, QueueFact, StoreFact
+from snqd.telemetry.pauses import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,6 +41,7 @@ class Gatherer:
             parts.open_probe, every_seconds=parts.config.telemetry.probe_seconds, left=lambda: dict(self._book.left)
         )
         birds = {name: each.canary_seconds or 0.0 for name, each in parts.config.queue.items()}
+        self._pauses = PauseBook(parts.daemon, parts.emit, begun=sender / 1e6)
         self._canaries = Canaries(birds, self.prober, parts.send_canary)
         self._readers: dict[int, LedgerReader] = {}
         self._depths_at = self._moved_at = 0.0
@@ -51,6 +54,10 @@ class Gatherer:
 
     def end(self) -> None:
         self.prober.end()
+
+    def look_again(self) -> None:
+        """Something was done to the store: ask it soon."""
+        self.prober.ask_now()
 
     @property
     def is_idle(self) -> bool:
@@ -74,7 +81,10 @@ class Gatherer:
         """Queues, memory, canaries, store and the daemon itself."""
         seen = self.prober.seen
         self._pace_prober(now)
-        facts: list[AnyFact] = list(self._backlog.queues(seen, self._service()))
+        pauses = self._pauses.take(seen.pauses, now) if seen.lags_at else []
+        words = {fact.queue: words_of(fact) for fact in pauses if fact.queue and not fact.site and not fact.ended}
+        facts: list[AnyFact] = list(self._backlog.queues(seen, self._service(), words))
+        facts += pauses
         facts += self._memory(now)
         facts += self._canaries.turn(now, self._canary_returns())
         if seen.is_connected or seen.problem:  # else it has not been asked yet
@@ -170,4 +180,5 @@ class Gatherer:
             flows=len(self._book.facts),
             depths=len(self._backlog.depths),
             queues=sum(isinstance(fact, QueueFact) for fact in others),
+            pauses=sum(isinstance(fact, PauseFact) for fact in others),
         )

@@ -15,11 +15,14 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from snqd.hub.actions import Actions
 from snqd.hub.answers import Answers
 from snqd.hub.clock import EpochOffset
 from snqd.hub.control import Control
 from snqd.hub.gather import Gatherer
 from snqd.hub.outlets import Outlets
+from snqd.hub.slots import Slots
+from snqd.hub.store_hand import StoreHand
 from snqd.hub.watching import Watching
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import HubStarted, TelemetryProblem
@@ -75,7 +78,10 @@ class Hub:
         self._gatherer = Gatherer(parts, self._sender)
         self._watching = Watching(parts, self._gatherer, self._tell_problem)
         self._outlets = Outlets(parts, self._header(0.0))
-        self._control = Control(parts.socket_path, Answers(parts, self._see, lambda: self._outlets.listen).handlers)
+        slots = Slots(parts.daemon, parts.board)
+        answers = Answers(parts, slots, self._see, lambda: self._outlets.listen)
+        actions = Actions(parts, StoreHand(parts.open_store), slots, self._see, self._gatherer.look_again)
+        self._control = Control(parts.socket_path, answers.handlers | actions.handlers)
         self._events = 0
         self._quick_at = self._slow_at = 0.0
         self._refresh_at = 0.0

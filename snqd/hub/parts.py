@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from snqd.config.schema import Config
+    from snqd.stores.base import Store
     from snqd.stores.probe import Probe
     from snqd.telemetry.board import Board
     from snqd.telemetry.channels import Channels
@@ -60,6 +61,8 @@ class HubParts:
     """What waited when the daemon booted; outlives a hub."""
     open_probe: Callable[[], Probe]
     """A probe on a connection of its own; connects when first asked. Used by the probing thread only."""
+    open_store: Callable[[], Store]
+    """A store, not connected yet, in which the hub does what it is asked to. Used by one thread only."""
     send_canary: Callable[[str, int], int | None]
     """Store a canary of a number for a queue: its id, or None while an earlier one waits. For the probing thread."""
     make_exporters: Callable[[], list[Exporter]]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from snqd.hub.flows import Key
+    from snqd.stores.pauses import Pause
     from snqd.stores.probe import Probe, QueueLag, SiteDepth, StoreHealth
     from snqd.stores.probe_pace import Question
 
@@ -32,6 +33,8 @@ class Seen:
 
     lags: tuple[QueueLag, ...] = ()
     lags_at: float = 0.0
+    pauses: tuple[Pause, ...] = ()
+    """Those that hold and those that ended lately; asked for together with the lags."""
     depths: tuple[SiteDepth, ...] = ()
     depths_at: float = 0.0
     left: Mapping[Key, int] = field(default_factory=dict)
@@ -71,7 +74,7 @@ class Prober(threading.Thread):
         self._wake.set()
 
     def ask_now(self) -> None:
-        """Something began to move: the next look is due."""
+        """Something began to move, or was paused: the next look is due."""
         self._hurries = True
         self._wake.set()
 
@@ -112,7 +115,8 @@ class Prober(threading.Thread):
         began = time.monotonic()
         match question:
             case "lags":
-                found = replace(self.seen, lags=tuple(probe.lags()), lags_at=time.time())
+                pauses, lags = tuple(probe.pauses()), tuple(probe.lags())
+                found = replace(self.seen, pauses=pauses, lags=lags, lags_at=time.time())
             case "depths":
                 found = replace(self.seen, depths=tuple(probe.depths()), depths_at=time.time(), left=left)
             case _:

@@ -1,8 +1,8 @@
 """The `Store` protocol: what every engine promises, in the words of `docs/architecture.md`.
 
 States of an item: *ready* (claimable now), *scheduled* (its time has not come, or it waits for a retry),
-*claimed* (a worker holds it until `lease_until`). Done and discarded items leave the store; what is given up moves
-to the dead letters.
+*claimed* (a worker holds it until `lease_until`), *paused* (it would be ready, but a pause covers its queue or site,
+see `pauses.py`). Done and discarded items leave the store; what is given up moves to the dead letters.
 
 A store object belongs to one process and is used by one thread at a time; it connects after the fork. Methods block.
 Every method may raise `StoreUnavailable` (nothing is lost: call again after `reconnect`), and none raises for an item
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from snqd.errors import BadItem
 from snqd.items import CANARY, ItemId, QueueName, SiteName
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from snqd.items import Item, NewItem
+    from snqd.stores.pauses import Pause, PausesKept
     from snqd.stores.probe import Probe
 
 
@@ -31,6 +33,7 @@ class ItemState(StrEnum):
     READY = "ready"
     SCHEDULED = "scheduled"
     CLAIMED = "claimed"
+    PAUSED = "paused"
 
 
 class DeadReason(StrEnum):
@@ -102,10 +105,14 @@ Outcome = Done | Retried | DeadLettered | Discarded | Released
 
 
 class Exchanged(NamedTuple):
-    """What `exchange` did: items claimed (in the order of handling), and items whose outcome came too late."""
+    """What `exchange` did: items claimed (in the order of handling), and items whose outcome came too late.
+
+    `aside`: how many more the claim met and set aside, because they are paused. There may be others behind them.
+    """
 
     claimed: list[Item]
     lost: list[Item]
+    aside: int = 0
 
 
 class Blame(NamedTuple):
@@ -174,6 +181,10 @@ def given_back(rows: Iterable[tuple[int, str, str, str]]) -> tuple[list[GivenBac
     return [GivenBack(*flow, items) for flow, items in sorted(counts.items())], frozenset(ids)
 
 
+def no_dead_letter(item: ItemId) -> BadItem:
+    return BadItem(f"item {item} is no dead letter any more: ask again from the newest one")
+
+
 class Promoted(NamedTuple):
     """How many scheduled items became ready, and seconds until the next one is due (None: none is scheduled)."""
 
@@ -182,7 +193,10 @@ class Promoted(NamedTuple):
 
 
 class QueueFacts(NamedTuple):
-    """Counts of one queue of one site. `lag_seconds` is the age of the oldest ready item, 0.0 when there is none."""
+    """Counts of one queue of one site. `lag_seconds` is the age of the oldest ready item, 0.0 when there is none.
+
+    Items that a pause covers are counted as `paused`, not as ready.
+    """
 
     queue: QueueName
     site: SiteName
@@ -191,6 +205,7 @@ class QueueFacts(NamedTuple):
     claimed: int
     dead: int
     lag_seconds: float
+    paused: int = 0
 
 
 class HistoryEntry(NamedTuple):
@@ -217,7 +232,7 @@ class ItemRecord:
     site: SiteName
     queue: QueueName
     state: str
-    """ready, scheduled, claimed or dead."""
+    """ready, scheduled, claimed, paused or dead."""
     codec: str
     frame: bytes
     priority: int
@@ -325,6 +340,35 @@ class Store(Protocol):
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         """Queues that have items, canaries apart, and are not in `handled`, found without counting items."""
 
+    # pauses
+    def pause(
+        self,
+        queue: QueueName | None,
+        site: SiteName | None,
+        *,
+        author: str,
+        reason: str = "",
+        seconds: float | None = None,
+    ) -> Pause:
+        """Hand out no more items of a queue (of all sites), a site (of all queues), or a queue of a site.
+
+        What is claimed already is finished. The pause ends by itself after `seconds`. One of the same queue and site
+        that holds is changed, and goes on. Every worker goes by it within `pauses.LOOK_SECONDS`. Raises `BadItem` when
+        neither is given or a name is wrong.
+        """
+
+    def resume(self, queue: QueueName | None, site: SiteName | None, *, author: str) -> Pause | None:
+        """End the pause of exactly that queue and site, and wake idle workers; None when there is none.
+
+        Some thousand items that were set aside are back when this returns, the rest with `keep_pauses`.
+        """
+
+    def pauses(self) -> list[Pause]:
+        """Those that hold now, by queue and site."""
+
+    def keep_pauses(self) -> PausesKept:
+        """Set aside what is paused, bring back what is not any more. Cheap when nothing has changed. For care."""
+
     # waking
     def open_wakeups(self) -> list[int]:
         """Begin to watch for new items; file descriptors that become readable then. Empty: only polling is possible.
@@ -346,6 +390,14 @@ class Store(Protocol):
 
     def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
         """Dead letters, oldest id first, streamed."""
+
+    def recent_dead(
+        self, queue: QueueName | None, site: SiteName | None, *, limit: int, after: ItemId | None = None
+    ) -> list[ItemRecord]:
+        """A page of dead letters, the newest death first, with empty frames and without canaries.
+
+        `after` is the last one of the page before. Raises `BadItem` when that is no dead letter any more.
+        """
 
     def retry_now(self, wanted: ItemFilter) -> int:
         """Make matching scheduled items ready."""

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from snqd.stores.estimate import Look, Survey, View
+    from snqd.stores.pauses import Pauses
 
-    Kind = Literal["ready", "scheduled", "dead"]
-    CountName = Literal["ready", "scheduled", "in_flight", "dead"]
+    Kind = Literal["ready", "paused", "scheduled", "dead"]
+    CountName = Literal["ready", "paused", "scheduled", "in_flight", "dead"]
 
 EXACT_ROWS = 5_000
 """Rows of one line that are counted, when it does not seem to have more."""
@@ -62,6 +63,8 @@ class Source(Protocol):
 @dataclass(slots=True)
 class _Depth:
     ready: float = 0.0
+    paused: float = 0.0
+    """Set aside: whether it is paused is decided by the pauses that hold."""
     scheduled: float = 0.0
     in_flight: float = 0.0
     dead: float = 0.0
@@ -124,20 +127,23 @@ class Census:
             self._of(queue, site).add("in_flight", rows)
             self._of(queue, site).is_estimate |= is_estimate
 
-    def depths(self, now: float) -> list[SiteDepth]:
-        return [
-            SiteDepth(
-                queue=QueueName(queue),
-                site=SiteName(site),
-                ready=round(depth.ready),
-                scheduled=round(depth.scheduled),
-                in_flight=round(depth.in_flight),
-                lag_seconds=max(0.0, now - depth.oldest_at) if depth.oldest_at is not None else 0.0,
-                dead=round(depth.dead),
-                is_estimate=depth.is_estimate,
-            )
-            for (queue, site), depth in sorted(self._found.items())
-        ]
+    def depths(self, now: float, pauses: Pauses) -> list[SiteDepth]:
+        return [self._told(queue, site, depth, now, pauses) for (queue, site), depth in sorted(self._found.items())]
+
+    def _told(self, queue: str, site: str, depth: _Depth, now: float, pauses: Pauses) -> SiteDepth:
+        ready, is_paused = round(depth.ready + depth.paused), pauses.covers(queue, site)
+        oldest_at = None if is_paused else depth.oldest_at
+        return SiteDepth(
+            queue=QueueName(queue),
+            site=SiteName(site),
+            ready=0 if is_paused else ready,
+            scheduled=round(depth.scheduled),
+            in_flight=round(depth.in_flight),
+            lag_seconds=max(0.0, now - oldest_at) if oldest_at is not None else 0.0,
+            dead=round(depth.dead),
+            is_estimate=depth.is_estimate,
+            paused=ready if is_paused else 0,
+        )
 
 
 class _Beginning(NamedTuple):

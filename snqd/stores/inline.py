@@ -5,7 +5,8 @@ is running, not inside it, so that a chain of items is not a tower of calls. An 
 again at once, `attempts` times in all, delays left out. And nothing vanishes: items are kept in another store while
 they run, and stay there, as dead letters, when they fail for good; released ones stay scheduled, for `retry_now`.
 
-Delays of new items are left out too. The store that keeps the items is used by one thread at a time, as stores are.
+Delays of new items are left out too. Items of what is paused are kept, and handled by the `resume` that ends it. The
+store that keeps the items is used by one thread at a time, as stores are.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from snqd.stores.base import DeadLettered, DeadReason, Lane, Released, Retried
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from snqd.items import Item, ItemId, NewItem, QueueName
+    from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
     from snqd.stores.base import Outcome, Store
+    from snqd.stores.pauses import Pause
 
 INLINE_ATTEMPTS = 3
 _SET_ASIDE_SECONDS = 3600.0
@@ -43,24 +45,36 @@ class InlineStore:
         """Store and handle `items`. Raises what `run` raises; that item and those after it are kept, ready."""
         ids = self._kept.enqueue([item._replace(delay_seconds=0.0, available_at=None) for item in items])
         self._queues.extend(item.queue for item in items)
-        if not self._is_running:
-            self._is_running = True
-            try:
-                self._run_all()
-            finally:
-                self._is_running = False
+        self._start()
         return ids
 
     def enqueue_many(self, items: Iterable[NewItem]) -> int:
         """As `enqueue`."""
         return sum(item_id is not None for item_id in self.enqueue(list(items)))
 
+    def resume(self, queue: QueueName | None, site: SiteName | None, *, author: str) -> Pause | None:
+        """As the protocol says, and handle what has waited. Raises what `run` raises, like `enqueue`."""
+        ended = self._kept.resume(queue, site, author=author)
+        if ended is not None:
+            self._queues.extend(found.queue for found in self._kept.counts() if found.ready)
+            self._start()
+        return ended
+
+    def _start(self) -> None:
+        if self._is_running:
+            return  # by whoever runs now, when it is their turn
+        self._is_running = True
+        try:
+            self._run_all()
+        finally:
+            self._is_running = False
+
     def _run_all(self) -> None:
         """Handle what is ready, until nothing is: handlers may have enqueued more."""
         while self._queues:
             queue = self._queues[0]
-            claimed = self._kept.exchange([], [Lane((queue,), 1)]).claimed
-            if not claimed:
+            claimed, _lost, aside = self._kept.exchange([], [Lane((queue,), 1)])
+            if not claimed and not aside:
                 self._queues.pop(0)
             for item in claimed:
                 self._run_one(item)

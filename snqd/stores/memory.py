@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from snqd.errors import LeaseLost
 from snqd.items import CANARY
+from snqd.stores import memory_pauses
 from snqd.stores.base import (
     Blamed,
     DeadLettered,
@@ -22,7 +23,6 @@ from snqd.stores.base import (
     Discarded,
     Done,
     Exchanged,
-    HistoryEntry,
     ItemRecord,
     ItemState,
     Promoted,
@@ -34,9 +34,10 @@ from snqd.stores.base import (
     SchemaStatus,
     given_back,
 )
-from snqd.stores.history import error_text, extended, traceback_text
+from snqd.stores.history import error_text
 from snqd.stores.memory_data import Data, Row, check, matches
 from snqd.stores.memory_probe import MemoryProbe, count
+from snqd.stores.pauses import NO_PAUSES, Pauses, check_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from snqd.config.schema import StoreConfig
     from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
     from snqd.stores.base import Blame, ItemFilter, Lane, Outcome
+    from snqd.stores.pauses import Pause, PausesKept
 
 
 _by_name: defaultdict[str, Data] = defaultdict(Data)
@@ -115,7 +117,8 @@ class MemoryStore:
     def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
         with self._data.lock:
             lost = [outcome.item for outcome in outcomes if not self._carry_out(outcome)]
-            return Exchanged(self._claim(lanes), lost)
+            claimed, aside = self._claim(lanes)
+            return Exchanged(claimed, lost, aside)
 
     def renew(self, items: Sequence[Item]) -> list[Item]:
         lost = []
@@ -180,6 +183,34 @@ class MemoryStore:
             found = {row.queue for row in self._data.items.values() if row.codec != CANARY}
             return sorted(found - set(handled))
 
+    # pauses
+
+    def pause(
+        self,
+        queue: QueueName | None,
+        site: SiteName | None,
+        *,
+        author: str,
+        reason: str = "",
+        seconds: float | None = None,
+    ) -> Pause:
+        queue, site = check_target(queue, site)
+        with self._data.lock:
+            return memory_pauses.pause(self._data, queue, site, author=author, reason=reason, seconds=seconds)
+
+    def resume(self, queue: QueueName | None, site: SiteName | None, *, author: str) -> Pause | None:
+        queue, site = check_target(queue, site)
+        with self._data.lock:
+            return memory_pauses.resume(self._data, queue, site, author=author)
+
+    def pauses(self) -> list[Pause]:
+        with self._data.lock:
+            return memory_pauses.holding(self._data)
+
+    def keep_pauses(self) -> PausesKept:
+        with self._data.lock:
+            return memory_pauses.keep(self._data)
+
     # waking
 
     def open_wakeups(self) -> list[int]:
@@ -212,11 +243,17 @@ class MemoryStore:
 
     def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
         with self._data.lock:
-            return iter([row.record() for row in self._matching(self._data.items, wanted)])
+            return iter([row.record(self._pauses()) for row in self._matching(self._data.items, wanted)])
 
     def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
         with self._data.lock:
-            return iter([row.record() for row in self._matching(self._data.dead, wanted)])
+            return iter([row.record(NO_PAUSES) for row in self._matching(self._data.dead, wanted)])
+
+    def recent_dead(
+        self, queue: QueueName | None, site: SiteName | None, *, limit: int, after: ItemId | None = None
+    ) -> list[ItemRecord]:
+        with self._data.lock:
+            return self._data.recent_dead(queue, site, limit, after)
 
     def retry_now(self, wanted: ItemFilter) -> int:
         with self._data.lock:
@@ -235,7 +272,7 @@ class MemoryStore:
 
     def replay(self, wanted: ItemFilter) -> int:
         with self._data.lock:
-            return self._rung(sum(self._replay(row) for row in self._matching(self._data.dead, wanted)))
+            return self._rung(sum(self._data.replay(row) for row in self._matching(self._data.dead, wanted)))
 
     def discard_dead(self, wanted: ItemFilter) -> int:
         with self._data.lock:
@@ -273,24 +310,32 @@ class MemoryStore:
             self._data.ring()
         return changed
 
-    def _claim(self, lanes: Sequence[Lane]) -> list[Item]:
-        data = self._data
+    def _pauses(self) -> Pauses:
+        return Pauses(memory_pauses.holding(self._data))
+
+    def _claim(self, lanes: Sequence[Lane]) -> tuple[list[Item], int]:
+        data, pauses = self._data, self._pauses()
         claimed: list[Item] = []
+        aside = 0
         data.last_token += 1
-        for queues, limit in lanes:
+        for queues, limit in pauses.open_lanes(lanes):
             wanted = limit
             heads = sorted((head, queue) for queue in queues if (head := data.head(queue)) is not None)
             for _head, queue in heads:
                 while wanted > 0 and (head := data.head(queue)) is not None:
                     heapq.heappop(data.ready[queue])
                     row = data.items[head[2]]
+                    if pauses.covers_site(row.queue, row.site):
+                        data.place(row, ItemState.PAUSED)
+                        aside += 1
+                        continue
                     row.state = ItemState.CLAIMED
                     row.token = data.last_token
                     row.claimed_by = self.claimant
                     row.lease_until = time.time() + self._lease_seconds
                     claimed.append(row.item())
                     wanted -= 1
-        return claimed
+        return claimed, aside
 
     def _carry_out(self, outcome: Outcome) -> bool:
         row = self._held(outcome.item)
@@ -304,43 +349,26 @@ class MemoryStore:
             case Discarded():
                 self._data.remove(row)
             case Retried(delay_seconds=delay, error=error):
-                self._fail(row, error)
-                self._later(row, delay)
+                self._data.fail(row, error)
+                self._data.later(row, delay)
             case DeadLettered(reason=reason, error=error, traceback=traceback):
-                self._fail(row, error)
-                self._bury(row, reason, traceback)
+                self._data.fail(row, error)
+                self._data.bury(row, reason, traceback)
             case Released(delay_seconds=delay, note=note):
                 row.last_error = error_text(note) if note else row.last_error
                 if delay > 0.0:
-                    self._later(row, delay)
+                    self._data.later(row, delay)
                 else:
                     self._data.place(row, ItemState.READY)
             case _:
                 assert_never(outcome)
         return True
 
-    def _fail(self, row: Row, error: str) -> None:
-        row.attempts += 1
-        row.last_error = error_text(error)
-        row.history = extended(row.history, HistoryEntry(time.time(), row.attempts, row.last_error))
-
-    def _later(self, row: Row, delay_seconds: float) -> None:
-        row.available_at = time.time() + delay_seconds
-        self._data.place(row, ItemState.SCHEDULED if delay_seconds > 0.0 else ItemState.READY)
-
-    def _bury(self, row: Row, reason: DeadReason, traceback: str = "") -> None:
-        self._data.remove(row)
-        row.token = 0
-        row.reason = reason
-        row.traceback = traceback_text(traceback) or None
-        row.died = time.time()
-        self._data.dead[row.id] = row
-
     def _blame(self, claimant: str, blame: Blame, crash_limit: int) -> Blamed | None:
         row = self._data.items.get(blame.item)
         if row is None or row.state is not ItemState.CLAIMED or row.claimed_by != claimant:
             return None
-        self._fail(row, blame.error)
+        self._data.fail(row, blame.error)
         row.crash_attempts += blame.crashed
         dead: DeadReason | None = None
         if blame.crashed and row.crash_attempts >= crash_limit:
@@ -348,25 +376,12 @@ class MemoryStore:
         elif not blame.crashed and row.attempts >= blame.max_attempts:
             dead = DeadReason.ATTEMPTS
         if dead is not None:
-            self._bury(row, dead)
+            self._data.bury(row, dead)
         elif blame.crashed:
             self._data.place(row, ItemState.READY)
         else:
-            self._later(row, blame.delay_seconds)
+            self._data.later(row, blame.delay_seconds)
         return Blamed(row.id, row.queue, row.site, row.attempts, row.crash_attempts, dead)
-
-    def _replay(self, row: Row) -> bool:
-        if row.unique_key is not None:
-            key = (row.site, row.queue, row.unique_key)
-            if key in self._data.keys:
-                return False
-            self._data.keys[key] = row.id
-        del self._data.dead[row.id]
-        self._data.items[row.id] = row
-        row.attempts = row.crash_attempts = 0
-        row.reason = row.traceback = None
-        self._later(row, 0.0)
-        return True
 
     def _matching(
         self,
@@ -374,8 +389,8 @@ class MemoryStore:
         wanted: ItemFilter,
         condition: Callable[[Row], bool] = lambda _row: True,
     ) -> list[Row]:
-        clock = time.time()
-        found = [rows[item_id] for item_id in sorted(rows) if matches(rows[item_id], wanted, clock)]
+        clock, pauses = time.time(), self._pauses()
+        found = [rows[item_id] for item_id in sorted(rows) if matches(rows[item_id], wanted, clock, pauses)]
         return [row for row in found if condition(row)][: wanted.limit]
 
 

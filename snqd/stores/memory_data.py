@@ -11,17 +11,19 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from snqd.errors import BadItem
-from snqd.items import Item, ItemId
-from snqd.stores.base import DeadReason, HistoryEntry, ItemRecord, ItemState, QueueFacts
-from snqd.stores.history import plain_text
+from snqd.items import CANARY, Item, ItemId
+from snqd.stores.base import DeadReason, HistoryEntry, ItemRecord, ItemState, QueueFacts, no_dead_letter
+from snqd.stores.history import error_text, extended, plain_text, traceback_text
+from snqd.stores.pauses import NO_PAUSES
 
 if TYPE_CHECKING:
     from snqd.items import NewItem, QueueName, SiteName
     from snqd.stores.base import ItemFilter
+    from snqd.stores.pauses import Pause, Pauses
 
 
 @dataclass(slots=True)
@@ -55,14 +57,14 @@ class Row:
             self.created, self.available_at, self.priority,
         )  # fmt: skip
 
-    def record(self) -> ItemRecord:
+    def record(self, pauses: Pauses) -> ItemRecord:
         claimed = self.state is ItemState.CLAIMED
         dead = self.reason is not None
         return ItemRecord(
             id=self.id,
             site=self.site,
             queue=self.queue,
-            state="dead" if dead else self.state,
+            state=state_of(self, pauses),
             codec=self.codec,
             frame=self.frame,
             priority=self.priority,
@@ -94,6 +96,7 @@ class Data:
         self.last_id = 0
         self.last_token = 0
         self.bells: set[int] = set()
+        self.pauses: dict[tuple[QueueName | None, SiteName | None], Pause] = {}
 
     def place(self, row: Row, state: ItemState) -> None:
         """Put an item where items of `state` are found; the claim, if there was one, is over."""
@@ -156,6 +159,51 @@ class Data:
         if row.unique_key is not None:
             self.keys.pop((row.site, row.queue, row.unique_key), None)
 
+    def fail(self, row: Row, error: str) -> None:
+        """One more handling ended badly."""
+        row.attempts += 1
+        row.last_error = error_text(error)
+        row.history = extended(row.history, HistoryEntry(time.time(), row.attempts, row.last_error))
+
+    def later(self, row: Row, delay_seconds: float) -> None:
+        row.available_at = time.time() + delay_seconds
+        self.place(row, ItemState.SCHEDULED if delay_seconds > 0.0 else ItemState.READY)
+
+    def bury(self, row: Row, reason: DeadReason, traceback: str = "") -> None:
+        """Move an item to the dead letters."""
+        self.remove(row)
+        row.token = 0
+        row.reason = reason
+        row.traceback = traceback_text(traceback) or None
+        row.died = time.time()
+        self.dead[row.id] = row
+
+    def recent_dead(
+        self, queue: QueueName | None, site: SiteName | None, limit: int, after: ItemId | None
+    ) -> list[ItemRecord]:
+        """As `Store.recent_dead`."""
+        if after is not None and after not in self.dead:
+            raise no_dead_letter(after)
+        rows = sorted(self.dead.values(), key=lambda row: (row.died, row.id), reverse=True)
+        if after is not None:
+            rows = rows[rows.index(self.dead[after]) + 1 :]
+        found = [row for row in rows if queue in (None, row.queue) and site in (None, row.site) and row.codec != CANARY]
+        return [replace(row.record(NO_PAUSES), frame=b"") for row in found[:limit]]
+
+    def replay(self, row: Row) -> bool:
+        """Move a dead letter back, unless its unique key is taken."""
+        if row.unique_key is not None:
+            key = (row.site, row.queue, row.unique_key)
+            if key in self.keys:
+                return False
+            self.keys[key] = row.id
+        del self.dead[row.id]
+        self.items[row.id] = row
+        row.attempts = row.crash_attempts = 0
+        row.reason = row.traceback = None
+        self.later(row, 0.0)
+        return True
+
     def ring(self) -> None:
         for bell in self.bells:
             with suppress(BlockingIOError):  # it is full: they will look
@@ -169,14 +217,23 @@ def check(item: NewItem) -> None:
         raise BadItem(f"queue {item.queue!r}: the item's delay or time is not a finite number of seconds")
 
 
-def matches(row: Row, wanted: ItemFilter, clock: float) -> bool:
+def state_of(row: Row, pauses: Pauses) -> str:
+    """As people see it."""
+    if row.reason is not None:
+        return "dead"
+    if row.state not in (ItemState.READY, ItemState.PAUSED):
+        return row.state
+    return ItemState.PAUSED if pauses.covers(row.queue, row.site) else ItemState.READY
+
+
+def matches(row: Row, wanted: ItemFilter, clock: float, pauses: Pauses) -> bool:
     dead = row.reason is not None
     since = row.died if dead else row.created
     return (
         (not wanted.ids or row.id in wanted.ids)
         and wanted.queue in (None, row.queue)
         and wanted.site in (None, row.site)
-        and (wanted.state is None or (not dead and row.state is wanted.state))
+        and wanted.state in (None, state_of(row, pauses))
         and wanted.reason in (None, row.reason)
         and (wanted.error is None or wanted.error in (row.last_error or ""))
         and (wanted.older_than_seconds is None or since <= clock - wanted.older_than_seconds)
@@ -184,8 +241,9 @@ def matches(row: Row, wanted: ItemFilter, clock: float) -> bool:
 
 
 def facts(queue: QueueName, site: SiteName, rows: list[Row], clock: float) -> QueueFacts:
+    """What is set aside is counted as ready."""
     living = [row for row in rows if row.reason is None]
-    ready = [row.available_at for row in living if row.state is ItemState.READY]
+    ready = [row.available_at for row in living if row.state in (ItemState.READY, ItemState.PAUSED)]
     return QueueFacts(
         queue=queue,
         site=site,

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from snqd.items import CANARY
 from snqd.stores.base import ItemState
 from snqd.stores.memory_data import facts
+from snqd.stores.memory_pauses import holding, remembered
+from snqd.stores.pauses import Pauses
 from snqd.stores.probe import QueueLag, SiteDepth, StoreHealth
 
 if TYPE_CHECKING:
     from snqd.items import ItemId, QueueName, SiteName
     from snqd.stores.base import QueueFacts
     from snqd.stores.memory_data import Data, Row
+    from snqd.stores.pauses import Pause
 
 
 class MemoryProbe:
@@ -27,8 +30,10 @@ class MemoryProbe:
         oldest: dict[QueueName, float] = {}
         clock = time.time()
         with self._data.lock:
+            pauses = Pauses(holding(self._data))
             for row in self._data.items.values():
-                if row.state is ItemState.READY and row.codec != CANARY:
+                is_ready = row.state in (ItemState.READY, ItemState.PAUSED) and not pauses.covers(row.queue, row.site)
+                if is_ready and row.codec != CANARY:
                     oldest[row.queue] = min(row.available_at, oldest.get(row.queue, row.available_at))
         return [QueueLag(queue, max(0.0, clock - at)) for queue, at in sorted(oldest.items())]
 
@@ -36,10 +41,14 @@ class MemoryProbe:
         return [
             SiteDepth(
                 found.queue, found.site, found.ready, found.scheduled, found.claimed, found.lag_seconds, found.dead,
-                is_estimate=False,
+                is_estimate=False, paused=found.paused,
             )
             for found in count(self._data)
         ]  # fmt: skip
+
+    def pauses(self) -> list[Pause]:
+        with self._data.lock:
+            return remembered(self._data)
 
     def health(self) -> StoreHealth:
         begun = time.perf_counter()
@@ -62,4 +71,5 @@ def count(data: Data) -> list[QueueFacts]:
         for row in [*data.items.values(), *data.dead.values()]:
             if row.codec != CANARY:
                 found[row.queue, row.site].append(row)
-        return [facts(queue, site, rows, clock) for (queue, site), rows in sorted(found.items())]
+        pauses = Pauses(holding(data))
+        return [pauses.judged(facts(queue, site, rows, clock)) for (queue, site), rows in sorted(found.items())]

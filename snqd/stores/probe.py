@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from snqd.items import ItemId, QueueName, SiteName
+    from snqd.stores.pauses import Pause
 
 
 class QueueLag(NamedTuple):
@@ -16,7 +17,7 @@ class QueueLag(NamedTuple):
 
 
 class SiteDepth(NamedTuple):
-    """What waits for one queue and site. `lag_seconds` as in `QueueFacts`; `is_estimate`: some count is not exact."""
+    """What waits for one queue and site, as in `QueueFacts`; `is_estimate`: some count is not exact."""
 
     queue: QueueName
     site: SiteName
@@ -26,6 +27,7 @@ class SiteDepth(NamedTuple):
     lag_seconds: float
     dead: int
     is_estimate: bool
+    paused: int = 0
 
 
 class StoreHealth(NamedTuple):
@@ -53,10 +55,16 @@ class Probe(Protocol):
     """
 
     def lags(self) -> list[QueueLag]:
-        """The exact lag of each queue that has ready items, in order of the queues' names."""
+        """The lag of each queue that has ready items, in order of the queues' names. Paused items have none.
+
+        Exact; but while a site is paused, items behind some thousands of it that nobody has set aside yet are not seen.
+        """
 
     def depths(self) -> list[SiteDepth]:
         """What waits, by queue and site: exact where it is little, estimates where it is much."""
+
+    def pauses(self) -> list[Pause]:
+        """The pauses that hold, and those that ended within the last day or so."""
 
     def health(self) -> StoreHealth: ...
 

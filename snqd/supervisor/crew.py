@@ -167,6 +167,12 @@ class Crew:
         slot.move(SlotState.STOPPING)
         self.send(slot, signal.SIGTERM)
 
+    def replace_as_asked(self, *, grace_seconds: float) -> None:
+        """Ask workers to leave whose replacement somebody asked the hub for: the board names the process meant."""
+        for slot in self.in_state(SlotState.RUNNING):
+            if slot.view.get(Word.RESTART) == slot.pid:
+                self.ask_to_leave(slot, Stop.REPLACE, grace_seconds=grace_seconds)
+
     def close(self, slot: Slot) -> None:
         """Close a slot that has no process."""
         slot.quick_deaths = 0

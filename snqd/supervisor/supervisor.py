@@ -227,6 +227,8 @@ class Supervisor:
             elif slot.state is SlotState.STOPPING and slot.kill_at is not None and slot.kill_at <= now:
                 slot.kill_at = None
                 self._kill_straggler(slot)
+        if self._stage is Stage.WORKING:
+            self._crew.replace_as_asked(grace_seconds=self._config.grace_seconds + RELEASE_SECONDS)
         self._dumps.step()
         self._companion.step()
         if self._rollout is not None:

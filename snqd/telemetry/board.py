@@ -97,6 +97,8 @@ class Word(IntEnum):
     RUNNING = 18  # highest used entry + 1
     READY = 19  # 1 once it claims
     MEMORY_LIMIT = 20  # bytes, soft; 0 = none
+    # written by the hub
+    RESTART = 21  # the pid of the worker that somebody wants to be replaced; 0 = none
 
 
 _RUNNING = int(Word.RUNNING)  # a member of an enumeration takes longer to look up than the rest of `begin`

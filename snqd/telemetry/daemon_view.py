@@ -23,6 +23,7 @@ from snqd.telemetry.facts import (
     EventFact,
     FlowFact,
     MemoryFact,
+    PauseFact,
     QueueFact,
     StoreFact,
     WorkerFact,
@@ -87,6 +88,7 @@ class DaemonView:
         memory: Table[Pair, MemoryFact] = Table(attrgetter("worker", "queue"), limits.memory, budget)
         canaries: Table[str, CanaryFact] = Table(attrgetter("queue"), limits.queues, budget)
         counters: Table[Pair, CounterFact] = Table(attrgetter("counter", "owner"), limits.counters, budget)
+        self._pauses: Table[Pair, PauseFact] = Table(_PAIR, limits.pairs, budget)
         self._daemon: Table[None, DaemonFact] = Table(_nothing, 1, budget)
         self._store: Table[None, StoreFact] = Table(_nothing, 1, budget)
         self._tables: dict[type[AnyFact], Table[Any, Any]] = {
@@ -98,6 +100,7 @@ class DaemonView:
             MemoryFact: memory,
             CanaryFact: canaries,
             CounterFact: counters,
+            PauseFact: self._pauses,
             DaemonFact: self._daemon,
             StoreFact: self._store,
         }
@@ -107,6 +110,8 @@ class DaemonView:
         self.queues = self._queues.facts
         self.alarms, self.memory, self.canaries = alarms.facts, memory.facts, canaries.facts
         self.counters = counters.facts
+        self.pauses = self._pauses.facts
+        """Those that ended within the last minute too; an empty queue or site in the key means all."""
         self._books = Books(self._flows, self._depths)
         self._events = EventList(limits.events, budget)
         self.events = self._events.events
@@ -159,6 +164,7 @@ class DaemonView:
             and self._flows.fresh >= daemon.flows
             and self._depths.fresh >= daemon.depths
             and self._queues.fresh >= daemon.queues
+            and self._pauses.fresh >= daemon.pauses
         )
 
     def totals(self) -> Totals:

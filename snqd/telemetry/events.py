@@ -411,6 +411,70 @@ class TelemetryProblem:
     error: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """A queue, a site, or a queue of one site is paused, or its pause was changed, on whatever host. Sent by the hub of
+    every daemon on the store.
+    """
+
+    daemon: str
+    queue: str
+    """Empty = every queue."""
+    site: str
+    """Empty = every site."""
+    author: str
+    reason: str
+    until: float
+    """Epoch seconds; 0 = until it is resumed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A pause is over. Sent by the hub of every daemon on the store."""
+
+    daemon: str
+    queue: str
+    site: str
+    author: str
+    """Who resumed it; empty = its time was over."""
+    paused_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLettersRetried:
+    """Somebody asked the hub to move dead letters back into their queues. Sent when it is done, or was broken off."""
+
+    daemon: str
+    count: int
+    author: str
+    ids: tuple[int, ...] = ()
+    """Which ones were named (the first hundred of them); empty = all of the queue and site."""
+    queue: str = ""
+    """Empty = every queue."""
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLettersDiscarded:
+    """Somebody asked the hub to delete dead letters; the fields are those of `DeadLettersRetried`."""
+
+    daemon: str
+    count: int
+    author: str
+    ids: tuple[int, ...] = ()
+    queue: str = ""
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRestartAsked:
+    """Somebody asked for a worker to be replaced: it finishes what it runs, leaves, and another takes its place."""
+
+    worker: str
+    pid: int
+    author: str
+
+
 Event = (
     DaemonStarted | DaemonStopping | DaemonStopped | Reloading | ReloadFailed | ReloadFinished | WorkerCountChanged
     | WorkerSpawned | WorkerReady | WorkerCrashed | WorkerExited | WorkerRespawning | SlotFatal | WorkerKilled
@@ -419,4 +483,5 @@ Event = (
     | ItemsReleased | ItemsReclaimed | ItemLeaseLost
     | SiteSetAside | UnknownSite | NoHandler | StoreLost | StoreBack | ListenUnavailable
     | ItemSlow | AlarmRaised | AlarmCleared | HubStarted | HubExited | TelemetryProblem
+    | Paused | Resumed | DeadLettersRetried | DeadLettersDiscarded | WorkerRestartAsked
 )  # fmt: skip

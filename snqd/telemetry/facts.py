@@ -83,6 +83,8 @@ class DaemonFact(Fact, frozen=True, tag=1):
     (`legacy.py`): how many of them were lost is not known, and there is nothing in them but phases and counters. 0
     means *not known* in every other field then, and `started` is when the first ping was heard.
     """
+    pauses: Count = 0
+    """How many pause facts there are."""
 
 
 class WorkerFact(Fact, frozen=True, tag=2):
@@ -174,7 +176,7 @@ class DepthFact(Fact, frozen=True, tag=4):
     queue: str
     site: str
     ready: Count
-    """Claimable now: the depth."""
+    """Claimable now: the depth. What a pause covers is not among them."""
     scheduled: Count
     """Wait for their time."""
     in_flight: Count
@@ -190,6 +192,8 @@ class DepthFact(Fact, frozen=True, tag=4):
     enqueued: int
     """Came in since the daemon's boot, reckoned: what waits now more than then, and what this daemon took away. Exact
     while it is the only one that serves the queue and nothing is estimated; the sum over all daemons is, else."""
+    paused: Count = 0
+    """Would be ready, but the queue, the site or both together are paused. They have no lag."""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -307,7 +311,9 @@ class QueueFact(Fact, frozen=True, tag=10):
     has_handler: bool
     """Whether a handler is registered for it here, in whatever group."""
     paused: str
-    """Why it is paused; empty = it is not."""
+    """That the whole queue is paused, in words: by whom, since when, until when, why; empty = it is not. `PauseFact`
+    has the same in figures, and pauses of sites.
+    """
     in_per_second: Figure
     """Enqueued, over the last minute."""
     out_per_second: Figure
@@ -343,11 +349,34 @@ class CounterFact(Fact, frozen=True, tag=11):
         return (self.counter, self.owner)
 
 
+class PauseFact(Fact, frozen=True, tag=12):
+    """A pause: items of a queue, of a site, or of a queue of one site are not handed out for now."""
+
+    queue: str
+    """Empty = every queue."""
+    site: str
+    """Empty = every site."""
+    author: str
+    """Who paused it, by what they said."""
+    reason: str
+    since: Figure
+    expires: Figure
+    """When it ends by itself; 0 = not before somebody resumes it."""
+    ended: Figure
+    """When it was resumed, or its time was over; 0 = it holds. Told for a minute, so that everybody hears of it."""
+    ended_by: str
+    """Who resumed it; empty when nobody had to."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.queue, self.site)
+
+
 AnyFact = (
     DaemonFact | WorkerFact | FlowFact | DepthFact | StoreFact | EventFact | AlarmFact | MemoryFact | CanaryFact
-    | QueueFact | CounterFact
+    | QueueFact | CounterFact | PauseFact
 )  # fmt: skip
 KINDS: tuple[type[Fact], ...] = (
     DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact, QueueFact,
-    CounterFact
+    CounterFact, PauseFact
 )  # fmt: skip

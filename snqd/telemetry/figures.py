@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.telemetry import alarm_words as words
+from snqd.telemetry.pauses import covering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +27,8 @@ MINUTE = 60.0
 _STEPS = 60
 _FORGET_SECONDS = 3600.0
 _BARELY_NOT = math.nextafter(1.0, 0.0)
+_CANARY_SITE = "default"
+"""The site of every canary."""
 _NEEDS_STORE = frozenset({"lag", "stalled", "no_handler", "canary"})
 
 
@@ -169,7 +172,7 @@ class Figures:
             queue = served.get(fact.queue)
             if not limit or fact.last_returned >= fact.last_sent:
                 continue
-            if queue is not None and queue.paused:
+            if (queue is not None and queue.paused) or covering(view.pauses.values(), fact.queue, _CANARY_SITE):
                 awaited[fact.queue] = now
                 continue
             since = max(self._canaries.get(fact.queue, fact.last_sent), fact.last_returned, store_since)

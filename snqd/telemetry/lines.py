@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from snqd.telemetry import events
+from snqd.telemetry.pauses import target_words
+from snqd.telemetry.words import duration_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +55,17 @@ def _respawning(event: events.WorkerRespawning) -> str:
 
 def _item(event: Any) -> str:
     return f"item {event.item} (queue {event.queue}, site {event.site})"
+
+
+def _paused(event: events.Paused) -> str:
+    until = time.strftime(", until %Y-%m-%d %H:%M UTC", time.gmtime(event.until)) if event.until else ""
+    reason = f": {event.reason}" if event.reason else ""
+    return f"{target_words(event.queue, event.site)} is paused by {event.author or 'somebody'}{until}{reason}"
+
+
+def _letters(event: events.DeadLettersRetried | events.DeadLettersDiscarded) -> str:
+    where = f" of {target_words(event.queue, event.site)}" if event.queue or event.site else ""
+    return f"{_counted(event.count, 'dead letter')}{where} {'was' if event.count == 1 else 'were'}"
 
 
 LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
@@ -191,6 +205,17 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
         ),
     ),
     events.TelemetryProblem: (WARNING, lambda e: f"telemetry of daemon {e.daemon}: {e.what}: {e.error}"),
+    events.Paused: (WARNING, _paused),
+    events.Resumed: (
+        INFO,
+        lambda e: (
+            f"{target_words(e.queue, e.site)} goes on after a pause of {duration_words(e.paused_seconds)}: "
+            + (f"resumed by {e.author}" if e.author else "its time was over")
+        ),
+    ),
+    events.DeadLettersRetried: (INFO, lambda e: f"{_letters(e)} retried by {e.author}"),
+    events.DeadLettersDiscarded: (WARNING, lambda e: f"{_letters(e)} discarded by {e.author}"),
+    events.WorkerRestartAsked: (INFO, lambda e: f"worker {e.worker} (pid {e.pid}) is to be replaced: {e.author} asked"),
 }
 """Level and message of each event."""
 

@@ -29,10 +29,11 @@ class Waiting(NamedTuple):
     is_estimate: bool
     at: float
     """When the oldest of these numbers was had; 0 = there are none."""
+    paused: int = 0
 
     @property
     def is_empty(self) -> bool:
-        return not (self.ready or self.scheduled or self.in_flight)
+        return not (self.ready or self.scheduled or self.in_flight or self.paused)
 
 
 class Situation:
@@ -132,13 +133,14 @@ def states_of(workers: Iterable[WorkerFact]) -> str:
 
 
 def _sum(depths: Iterable[DepthFact]) -> Waiting:
-    ready = scheduled = in_flight = 0
+    ready = scheduled = in_flight = paused = 0
     lag, is_estimate, at = 0.0, False, 0.0
     for fact in depths:
         ready += fact.ready
         scheduled += fact.scheduled
         in_flight += fact.in_flight
+        paused += fact.paused
         lag = max(lag, fact.lag_seconds)
         is_estimate = is_estimate or fact.is_estimate
         at = min(at, fact.at) if at else fact.at
-    return Waiting(ready, scheduled, in_flight, lag, is_estimate, at)
+    return Waiting(ready, scheduled, in_flight, lag, is_estimate, at, paused)

@@ -26,8 +26,8 @@ _COUNTS: Final = (
 )  # fmt: skip
 _NO_FLOW: Final = (0,) * (len(_COUNTS) + 2)
 _flow_counts = attrgetter(*_COUNTS)
-_NO_DEPTH: Final = (0,) * 6
-_depth_counts = attrgetter("ready", "scheduled", "in_flight", "dead", "enqueued", "is_estimate")
+_NO_DEPTH: Final = (0,) * 7
+_depth_counts = attrgetter("ready", "scheduled", "in_flight", "dead", "enqueued", "paused", "is_estimate")
 
 
 class Totals:
@@ -35,7 +35,7 @@ class Totals:
 
     __slots__ = (
         *_COUNTS, "_depths", "_flows", "_is_lag_known", "_lag", "_merged", "_run_ns", "_wait_ns", "dead", "enqueued",
-        "estimates", "in_flight", "pairs", "ready", "scheduled"
+        "estimates", "in_flight", "pairs", "paused", "ready", "scheduled"
     )  # fmt: skip
 
     def __init__(self, flows: dict[Pair, FlowFact], depths: dict[Pair, DepthFact]) -> None:
@@ -44,7 +44,7 @@ class Totals:
         """The pairs of queue and site that are in it (and whether by a flow, a depth or both: 1 or 2)."""
         self.claimed = self.handled = self.failed = self.retried = self.released = self.dead_lettered = 0
         self.discarded = self.bad_items = self.leases_lost = self.reclaimed = 0
-        self.ready = self.scheduled = self.in_flight = self.dead = self.enqueued = 0
+        self.ready = self.scheduled = self.in_flight = self.dead = self.enqueued = self.paused = 0
         self.estimates = 0
         """How many of the depths are estimates."""
         self._run_ns = self._wait_ns = 0
@@ -113,16 +113,20 @@ class Totals:
         if held:
             self._hold(pair, held)
 
-    def add_depth(self, pair: Pair, change: Change, held: int) -> None:
-        """The same for what `_of_depth` lists."""
-        ready, scheduled, in_flight, dead, enqueued, estimates = change
+    def add_depth(self, pair: Pair, change: Change, held: int, lag_before: float, lag_now: float) -> None:
+        """The same for what `_of_depth` lists. The lags (seconds) are the pair's; 0 = it has no depth."""
+        ready, scheduled, in_flight, dead, enqueued, paused, estimates = change
         self.ready += ready
         self.scheduled += scheduled
         self.in_flight += in_flight
         self.dead += dead
         self.enqueued += enqueued
+        self.paused += paused
         self.estimates += estimates
-        self._is_lag_known = False
+        if lag_now >= self._lag:  # what is kept is never lower than the highest
+            self._lag = lag_now
+        elif lag_before >= self._lag:  # it was the highest: the others must be looked at
+            self._is_lag_known = False
         if held:
             self._hold(pair, held)
 
@@ -179,8 +183,9 @@ class Books:
             now = depths.facts.get(pair)
             change = tuple(map(sub, _of_depth(now), _of_depth(before)))
             held = (now is not None) - (before is not None)
+            lags = (before.lag_seconds if before is not None else 0.0, now.lag_seconds if now is not None else 0.0)
             for totals in self._of(pair):
-                totals.add_depth(pair, change, held)
+                totals.add_depth(pair, change, held, *lags)
         for queue, site in chain(flows.changed, depths.changed):
             for groups, name in ((self._queues, queue), (self._sites, site)):
                 if name in groups and not groups[name].pairs:

@@ -20,6 +20,7 @@ from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from snqd.telemetry.pauses import covering, resume_command, target_words, within, words_of
 from snqd.telemetry.situation import Situation, error_of, states_of
 from snqd.telemetry.words import command, duration_words, plural, rate_words
 
@@ -109,10 +110,36 @@ def _reach_store(it: Situation) -> str:
 
 
 def _paused(it: Situation) -> Answer | None:
-    if it.fact is None or not it.fact.paused:
+    holding = covering(it.view.pauses.values(), it.queue, it.site)
+    if holding:
+        widest, *others = holding
+        said = f"{target_words(widest.queue, widest.site)} is paused {words_of(widest)}"
+        for other in others:
+            said += f"; {target_words(other.queue, other.site)} is paused too"
+        said += f"; {it.counted(it.waiting.paused)} of {it.name} {_until_resumed(it)}{it.caveat}"
+        return Answer(Cause.PAUSED, said, resume_command(widest.queue, widest.site))
+    if it.fact is not None and it.fact.paused:  # the fact of the pause is still to come
+        said = f"queue {it.queue} is paused {it.fact.paused}; {it.counted(it.waiting.paused)} {_until_resumed(it)}"
+        return Answer(Cause.PAUSED, said, resume_command(it.queue, ""))
+    return _paused_in_part(it)
+
+
+def _until_resumed(it: Situation) -> str:
+    return f"{'waits' if it.waiting.paused == 1 else 'wait'} until it is resumed"
+
+
+def _paused_in_part(it: Situation) -> Answer | None:
+    """Of a queue: all that could be claimed belongs to sites that are paused."""
+    waiting = it.waiting
+    parts = within(it.view.pauses.values(), it.queue)
+    if it.site is not None or not waiting.paused or waiting.ready or not parts:
         return None
-    said = f"queue {it.queue} is paused: {it.fact.paused}; {it.counted(it.waiting.ready)} wait until it is resumed"
-    return Answer(Cause.PAUSED, said, "snqd status")
+    first, *others = parts
+    said = f"{it.counted(waiting.paused)} of {it.name} could be claimed, but "
+    said += f"{target_words(first.queue, first.site)} is paused {words_of(first)}"
+    if others:
+        said += f", and {plural(len(others), 'other pause')} like that"
+    return Answer(Cause.PAUSED, said + it.caveat, resume_command(first.queue, first.site))
 
 
 def _unknown_queue(it: Situation) -> Answer | None:

@@ -154,7 +154,8 @@ class Care:
         elif self._parts.bell.watch_age() < 2 * self._sweep_seconds + 1:
             return found
         else:  # who has the watch does not move
-            found = self._store.promote().items > 0 or found
+            moved = self._store.promote().items + self._store.keep_pauses().back
+            found = moved > 0 or found
         counts: dict[str, int] = {}
         for gone in self._store.reclaim():
             found = True
@@ -207,7 +208,17 @@ class Care:
         # Other hosts may schedule an item that is due earlier than any we know of.
         self._promote_at = min(self._promote_at, time.monotonic() + self._parts.config.store.poll_interval_seconds)
         self._parts.bell.due_at = self._promote_at
-        return promoted.items > 0
+        return self._keep_pauses() or promoted.items > 0
+
+    def _keep_pauses(self) -> bool:
+        """Whether there may be something to claim: what came back, or what lay behind items that were set aside.
+
+        When there are more to be moved, care is due again at once.
+        """
+        kept = self._store.keep_pauses()
+        if kept.has_more:
+            self._promote_at = time.monotonic()
+        return kept.back > 0 or kept.aside > 0
 
 
 def repair_all(parts: Parts) -> None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError, StoreUnavailable
 from snqd.items import users
-from snqd.stores.base import Released, Retried
+from snqd.stores.base import Exchanged, Released, Retried
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemLeaseLost, StoreBack, StoreLost
 from snqd.worker.accounts import Reports, Settled
@@ -258,16 +258,19 @@ class StoreThread(threading.Thread):
 
     def _exchange(self, lanes: list[Lane]) -> None:
         rows = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
-        claimed = self._report_and_claim(Reports(rows), lanes) if rows else self._store.exchange((), lanes).claimed
+        if rows:
+            claimed, aside = self._report_and_claim(Reports(rows), lanes)
+        else:
+            claimed, _lost, aside = self._store.exchange((), lanes)
         self._take(claimed)
         if lanes:
-            self._plan_next_look(lanes, len(claimed))
+            self._plan_next_look(lanes, len(claimed) + aside)
 
-    def _report_and_claim(self, reports: Reports, lanes: list[Lane]) -> list[Item]:
+    def _report_and_claim(self, reports: Reports, lanes: list[Lane]) -> tuple[list[Item], int]:
         told = reports.told
         batch = self._accounts.stage(reports, with_repeats=self._is_finishing)
         try:
-            claimed, lost = self._store.exchange(told, lanes) if told or lanes else ([], [])
+            claimed, lost, aside = self._store.exchange(told, lanes) if told or lanes else Exchanged([], [])
         except StoreUnavailable:
             self._doubts.unanswered(reports.items)
             self._outcomes.extendleft(reversed(reports.rows))
@@ -278,7 +281,7 @@ class StoreThread(threading.Thread):
         self._doubts.answered(reports.items)
         if reports.kinds & _HAVE_CONSEQUENCES:
             self._follow_up(told)
-        return claimed
+        return claimed, aside
 
     def _follow_up(self, told: Sequence[Outcome]) -> None:
         """Of outcomes that are committed: when an item becomes due, and that there is something to claim."""
@@ -307,7 +310,10 @@ class StoreThread(threading.Thread):
         self._on_items(claimed)
 
     def _plan_next_look(self, lanes: list[Lane], claimed: int) -> None:
-        """A full claim: there may be more, for us and for others. An empty one: linger, then poll."""
+        """A full claim: there may be more, for us and for others. An empty one: linger, then poll.
+
+        What the claim met and set aside counts here: there may be others behind it.
+        """
         now = time.monotonic()
         if claimed >= min(lane.limit for lane in lanes):
             self._look_at = 0.0

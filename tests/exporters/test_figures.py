@@ -229,7 +229,7 @@ def test_timings_are_bounded_and_keep_their_distribution() -> None:
 def test_gauges_tell_what_there_is() -> None:
     told, figures = Told(host="web-1.example"), Figures(with_sites=True)
     view = told.tell(
-        depth(ready=3, lag_seconds=2.0),
+        depth(ready=3, lag_seconds=2.0, paused=8),
         depth(site="b.example", ready=4, scheduled=5, in_flight=6, dead=7, lag_seconds=9.12345),
         worker("main.1", rss_bytes=1000),
         worker("main.2", phase="handling", rss_bytes=2000),
@@ -247,8 +247,10 @@ def test_gauges_tell_what_there_is() -> None:
         "queue.mail.scheduled": 5,
         "queue.mail.in_flight": 6,
         "queue.mail.dead": 7,
+        "queue.mail.paused": 8,
         "queue.mail.lag_seconds": 9.123,
         "site.a_example.depth": 3,
+        "site.a_example.paused": 8,
         "site.a_example.lag_seconds": 2.0,
         "site.b_example.depth": 4,
         "site.b_example.scheduled": 5,
@@ -265,6 +267,13 @@ def test_gauges_tell_what_there_is() -> None:
         f"{daemon}.store_round_trip_seconds": 0.002,
     }
     assert gauges[f"{daemon}.workers.backoff"] == 0
+
+
+def test_a_queue_that_is_resumed_has_nothing_paused_any_more() -> None:
+    figures = Figures()
+    assert figures.gauges(Told().tell(depth(paused=8)), 0.0)["queue.mail.paused"] == 8
+
+    assert figures.gauges(Told().tell(depth(ready=8)), 1.0)["queue.mail.paused"] == 0
 
 
 def test_depths_of_names_that_become_the_same_are_added_and_the_higher_lag_counts() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from snqd.stores.base import Done
 from tests.stores.contract_care import PeopleContract, RepairContract, TransactionContract, WakeupContract
+from tests.stores.contract_pauses import PauseContract, PauseProbeContract, RecentDeadContract
 from tests.stores.contract_probe import ProbeContract
 from tests.stores.contract_work import ClaimContract, EnqueueContract, LeaseContract, OutcomeContract
 from tests.support.racing import Racer
@@ -33,6 +34,9 @@ class StoreContract(
     PeopleContract,
     WakeupContract,
     ProbeContract,
+    PauseContract,
+    PauseProbeContract,
+    RecentDeadContract,
 ):
     """Everything that holds in one process too."""
 

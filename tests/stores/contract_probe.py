@@ -65,9 +65,9 @@ class ProbeContract:
         found = [depth._replace(lag_seconds=round(depth.lag_seconds, -1)) for depth in probe.depths()]
 
         assert [tuple(depth) for depth in found] == [
-            ("mail", "a", 2, 1, 1, 60.0, 1, False),
-            ("mail", "b", 0, 1, 0, 0.0, 0, False),
-            ("other", "a", 2, 0, 0, 0.0, 0, False),
+            ("mail", "a", 2, 1, 1, 60.0, 1, False, 0),
+            ("mail", "b", 0, 1, 0, 0.0, 0, False, 0),
+            ("other", "a", 2, 0, 0, 0.0, 0, False, 0),
         ]
         probe.close()
 

@@ -191,8 +191,8 @@ class ClaimContract:
     def test_a_lane_without_a_limit_or_queue_gives_nothing(self, store: Store) -> None:
         store.enqueue([new()])
 
-        assert store.exchange([], []) == ([], [])
-        assert store.exchange([], [lane(limit=0), Lane((), 5), lane("other")]) == ([], [])
+        assert store.exchange([], []) == ([], [], 0)
+        assert store.exchange([], [lane(limit=0), Lane((), 5), lane("other")]) == ([], [], 0)
 
     def test_a_claimed_item_is_not_given_again(self, open_store: OpenStore) -> None:
         one, two = open_store("one"), open_store("two")
@@ -244,7 +244,7 @@ class OutcomeContract:
         store.enqueue([new(), new()])
         one, two = claim(store)
 
-        assert store.exchange([Done(one), Discarded(two, "spam")], []) == ([], [])
+        assert store.exchange([Done(one), Discarded(two, "spam")], []) == ([], [], 0)
 
         assert waiting(store) == []
         assert list(store.find_dead(EVERYTHING)) == []
@@ -253,7 +253,7 @@ class OutcomeContract:
         store.enqueue([new()])
         item = claim_one(store)
 
-        assert store.exchange([Retried(item, 0.2, "no luck", "Traceback …")], [lane()]) == ([], [])
+        assert store.exchange([Retried(item, 0.2, "no luck", "Traceback …")], [lane()]) == ([], [], 0)
 
         (record,) = waiting(store)
         assert (record.state, record.attempts, record.crash_attempts) == ("scheduled", 1, 0)

@@ -173,3 +173,22 @@ def test_a_probe_tells_what_was_set_aside(kept: Store) -> None:
 
     assert (depth.queue, depth.ready, depth.scheduled, depth.is_estimate) == ("mail", 0, 2, False)
     assert store.probe().lags() == []
+
+
+def test_items_of_what_is_paused_are_handled_by_the_resume(kept: Store) -> None:
+    run = Runs(Done)
+    store = InlineStore(run, kept)
+    mail, site = new().queue, new(site="a").site
+    store.pause(mail, None, author="ada")
+    store.pause(None, site, author="ada")
+
+    store.enqueue([new(frame=b"1"), new("other", site="a", frame=b"2"), new("other", frame=b"3")])
+
+    assert run.seen == [(b"3", 0)]
+    assert [(record.frame, record.state) for record in waiting(store)] == [(b"1", "paused"), (b"2", "paused")]
+    store.resume(mail, None, author="ada")
+    assert run.seen[1:] == [(b"1", 0)]
+    assert store.resume(mail, None, author="ada") is None
+    store.resume(None, site, author="ada")
+    assert run.seen[2:] == [(b"2", 0)]
+    assert waiting(store) == dead(store) == []

@@ -101,6 +101,7 @@ def test_a_claim_reads_and_locks_only_what_it_takes(backlog: PostgresStore, queu
         ("crashed", {"told": '[{"id": 1, "token": 1, "error": "", "crashes": 1}]', "history_limit": 20}),
         ("unhandled_queues", {"handled": "{q0}"}),
         ("transaction", {"id": 1, "token": 1}),
+        ("pauses", {}),
     ],
 )
 def test_no_statement_of_a_worker_walks_the_table(

@@ -251,23 +251,26 @@ def blocks(probe: PostgresProbe, query: str, **parameters: Any) -> int:
     return int(plan[0]["Shared Hit Blocks"] + plan[0]["Shared Read Blocks"])
 
 
+FLOWS = {"queues": "{q1,q2}", "sites": "{p,p}"}
 LINES = {"queues": "{q1,q2}", "priorities": "{0,1}", "ats": "{-inf,5}", "ids": "{0,1}"}
 
 
 @pytest.fixture
 def backlog(store: PostgresStore, pg_database: Database) -> PostgresStore:
-    """Thirty thousand items in each state, and statistics that were taken when the tables were empty."""
+    """Thirty thousand items in each state, a site paused, and statistics that were taken when the tables were empty."""
     with pg_database.connect() as connection:
         for table in ("queue_item", "dead_letter"):
             connection.execute(f"alter table {table} set (autovacuum_enabled = off)".encode())
             connection.execute(f"analyze {table}".encode())
         connection.execute(
-            "insert into queue_item (queue, priority, frame, state, available_at, lease_until, claimed_by) "
-            "select 'q' || n %% 5, n %% 3, '', state, now() - interval '1 hour' + n * interval '1 ms', "
+            "insert into queue_item (site, queue, priority, frame, state, available_at, lease_until, claimed_by) "
+            "select case when state = 'paused' then 'p' else 's' end, 'q' || n %% 5, n %% 3, '', state, "
+            "now() - interval '1 hour' + n * interval '1 ms', "
             "case when state = 'claimed' then now() + interval '1 min' end, case when state = 'claimed' then 'x' end "
             "from generate_series(1, 30000) as n, unnest(enum_range(null::queue_item_state)) as state",
             {},
         )
+        connection.execute("insert into queue_pause (site) values ('p')")
         connection.execute(
             "insert into dead_letter (id, site, queue, frame, codec, priority, created, available_at, attempts, "
             "crash_attempts, reason, error) select n * 7, 's', 'q', '', 'raw', 0, now(), now(), 1, 0, 'attempts', 'x' "
@@ -284,6 +287,10 @@ def backlog(store: PostgresStore, pg_database: Database) -> PostgresStore:
         ("heads_above", above({LineName("q1", 0): Place(5.0, 1), LineName("q3", 2): Place(5.0, 1)}, BEYOND), 1),
         ("first_ready", {**LINES, "limit": 100, "edge": EDGE_ROWS}, 100),
         ("look_ready", {**LINES, "edge": EDGE_ROWS}, EDGE_ROWS),
+        ("first_open", {**LINES, "limit": 100}, 1),
+        ("paused_lines", {}, 1),
+        ("first_paused", {**FLOWS, "limit": 100, "edge": EDGE_ROWS}, 100),
+        ("look_paused", {**FLOWS, "ids": "{5,100000}", "edge": EDGE_ROWS}, EDGE_ROWS),
         ("first_scheduled", {"floor": 5.0, "limit": 100, "edge": EDGE_ROWS}, 100),
         ("look_scheduled", {"ats": "{5,inf}", "edge": EDGE_ROWS}, EDGE_ROWS),
         ("first_dead", {"limit": 100, "edge": EDGE_ROWS}, 100),
@@ -315,7 +322,8 @@ def test_a_probe_of_much_says_estimate_and_reads_little(backlog: PostgresStore, 
     probe.close()
 
     assert all(depth.is_estimate for depth in depths)
-    for name, expected in (("ready", 30_000), ("scheduled", 30_000), ("in_flight", 20_000), ("dead", 30_000)):
+    expectations = {"ready": 30_000, "paused": 30_000, "scheduled": 30_000, "in_flight": 20_000, "dead": 30_000}
+    for name, expected in expectations.items():
         assert expected / 1.5 < sum(getattr(depth, name) for depth in depths) < expected * 1.5, name
 
 

@@ -233,7 +233,7 @@ class TestHandlerTransaction:
             with pytest.raises(StoreUnavailable, match="is locked: another program has held") as error:
                 impatient.enqueue([new()])
             one_line(error)
-            assert impatient.exchange([], [lane("empty")]) == ([], [])
+            assert impatient.exchange([], [lane("empty")]) == ([], [], 0)
 
         assert impatient.exchange([], [lane()]).claimed[0].frame == b"next"
         impatient.close()

@@ -16,6 +16,7 @@ from snqd.telemetry.facts import (
     EventFact,
     FlowFact,
     MemoryFact,
+    PauseFact,
     QueueFact,
     StoreFact,
     WorkerFact,
@@ -50,7 +51,10 @@ MEMORY = MemoryFact("main.1", "mail", -4096, 9, -1.0)
 CANARY = CanaryFact("mail", 3, 2, 1_764_000_001.0, 1_764_000_000.0, 0.01)
 QUEUE = QueueFact("mail", 1, True, "", 1.5, 1.25, 12.0, True)
 COUNTER = CounterFact("xmpp_process", "thread:xmpp.1", 5)
-ONE_OF_EACH: tuple[AnyFact, ...] = (DAEMON, WORKER, FLOW, DEPTH, STORE, EVENT, ALARM, MEMORY, CANARY, QUEUE, COUNTER)
+PAUSE = PauseFact("mail", "a.example", "anna", "the relay is down", 1_764_000_001.0, 1_764_003_601.0, 0.0, "")
+ONE_OF_EACH: tuple[AnyFact, ...] = (
+    DAEMON, WORKER, FLOW, DEPTH, STORE, EVENT, ALARM, MEMORY, CANARY, QUEUE, COUNTER, PAUSE
+)  # fmt: skip
 
 
 def changed(fact: F, **values: Any) -> F:

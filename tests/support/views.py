@@ -13,6 +13,7 @@ from snqd.telemetry.facts import (
     EventFact,
     FlowFact,
     MemoryFact,
+    PauseFact,
     QueueFact,
     StoreFact,
     WorkerFact,
@@ -61,6 +62,7 @@ def daemon_fact(facts: tuple[AnyFact, ...] = (), *, is_complete: bool = True, **
     given: dict[str, Any] = {
         "pid": 4000, "store": "postgresql://snqd@db.example/queue", "started": NOON - 3600, "workers_wanted": 2,
         "workers": count(WorkerFact), "flows": count(FlowFact), "depths": count(DepthFact), "queues": count(QueueFact),
+        "pauses": count(PauseFact),
     }  # fmt: skip
     return _made(DaemonFact, given | changes)
 
@@ -79,7 +81,13 @@ def busy(number: int = 1, *, queue: str = "mail", item: int = 7, seconds: float 
 
 def queue(name: str = "mail", **changes: Any) -> QueueFact:
     """One that is served, and does not move."""
-    return _made(QueueFact, {"queue": name, "workers": 2, "has_handler": True, "drain_seconds": -1.0} | changes)
+    given = {"queue": name, "workers": 2, "has_handler": True, "drain_seconds": -1.0, "paused": ""}
+    return _made(QueueFact, given | changes)
+
+
+def pause(name: str = "", site: str = "", **changes: Any) -> PauseFact:
+    """One that anna has made two hours before."""
+    return _made(PauseFact, {"queue": name, "site": site, "author": "anna", "since": NOON - 7200.0} | changes)
 
 
 def depth(name: str = "mail", site: str = "a.example", **changes: Any) -> DepthFact:
@@ -121,7 +129,7 @@ def _made(kind: type[F], given: dict[str, Any]) -> F:
 
 _TEXTS = (
     "version", "config_hash", "store", "worker", "state", "phase", "queue", "site", "exit_reason", "kind_of_store",
-    "problem", "pin_query", "name", "level", "message", "subject", "paused",
+    "problem", "pin_query", "name", "level", "message", "subject", "author", "reason", "ended_by",
 )  # fmt: skip
 _FLAGS = ("is_estimate", "connected", "is_raised", "has_handler", "is_growing")
 

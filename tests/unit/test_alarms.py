@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snqd.telemetry.alarms import Alarms, Latch
 from snqd.telemetry.rules import AlarmRules, QueueRules
-from tests.support.views import NOON, Stage, busy, canary, depth, event, flow, memory, queue, store, worker
+from tests.support.views import NOON, Stage, busy, canary, depth, event, flow, memory, pause, queue, store, worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +80,14 @@ def test_a_queue_may_have_a_threshold_of_its_own() -> None:
     )
 
     assert names(changes) == [("lag", "mail", True)]
+
+
+def test_what_is_paused_is_not_late_and_not_stalled() -> None:
+    watch = Watch()
+
+    watch.look_for(400, *HEALTHY, pause("mail", "a.example"), depth(paused=500), depth(site="b.example"))
+
+    assert watch.changes == []
 
 
 def test_a_paused_queue_may_wait() -> None:
@@ -346,10 +354,13 @@ def test_a_canary_that_is_sent_rarely_is_not_missed_in_between() -> None:
     assert watch.changes == []
 
 
-def test_a_canary_has_its_time_anew_when_its_queue_is_resumed() -> None:
+@pytest.mark.parametrize(
+    "paused", [queue(paused="by anna"), pause("mail"), pause(site="default"), pause("mail", "default")]
+)
+def test_a_canary_has_its_time_anew_when_it_is_not_paused_any_more(paused: AnyFact) -> None:
     watch = Watch()
     out = canary(sent=9, returned=8, last_sent=NOON, last_returned=NOON - 1)
-    watch.look_for(100, *HEALTHY, queue(paused="by anna"), out)
+    watch.look_for(100, *HEALTHY, paused, out)
 
     watch.look_for(50, *HEALTHY, out)
 

@@ -131,12 +131,24 @@ def test_a_queue_says_its_rates_and_who_serves_it(tmp_path: Path) -> None:
     backlog.take(seen(110.0, 120, 80))
     lags = Seen(lags=(QueueLag(QueueName("mail"), 12.5),), lags_at=110.0)
 
-    mail, idle = backlog.queues(lags, Service({"mail": 2}, frozenset({"mail", "quiet"})))
+    mail, idle = backlog.queues(lags, Service({"mail": 2}, frozenset({"mail", "quiet"})), {"quiet": "by anna"})
 
     assert (mail.queue, mail.workers, mail.has_handler) == ("mail", 2, True)
     assert (mail.in_per_second, mail.out_per_second, mail.is_growing, mail.drain_seconds) == (10.0, 8.0, True, -1.0)
     assert (mail.lag_seconds, mail.lag_at) == (12.5, 110.0)
     assert (idle.queue, idle.workers, idle.has_handler, idle.drain_seconds) == ("quiet", 0, True, 0.0)
+    assert (mail.paused, idle.paused) == ("", "by anna")
+
+
+def test_what_is_paused_waits_and_is_not_ready(tmp_path: Path) -> None:
+    backlog = Backlog(BOOT, tmp_path / "baseline")
+    site = SiteDepth(QueueName("mail"), SiteName("a"), 0, 1, 2, 0.0, 0, False, paused=30)
+    (before,) = backlog.take(Seen(depths=(site,), depths_at=100.0))
+
+    (later,) = backlog.take(Seen(depths=(site._replace(paused=37),), depths_at=101.0))
+
+    assert (before.ready, before.paused, before.enqueued) == (0, 30, 0)
+    assert (later.ready, later.paused, later.enqueued) == (0, 37, 7)
 
 
 def test_rates_are_those_of_the_last_minute(tmp_path: Path) -> None:
@@ -146,7 +158,7 @@ def test_rates_are_those_of_the_last_minute(tmp_path: Path) -> None:
     for second in range(20, 200, 10):
         backlog.take(seen(float(second), 0, 1000))
 
-    (mail,) = backlog.queues(Seen(), NOBODY)
+    (mail,) = backlog.queues(Seen(), NOBODY, {})
 
     assert mail.out_per_second == 0.0
 

@@ -11,6 +11,7 @@ import pytest
 from snqd.errors import StoreUnavailable
 from snqd.hub.prober import Prober
 from snqd.items import ItemId, QueueName
+from snqd.stores.pauses import Pause
 from snqd.stores.probe import QueueLag, SiteDepth, StoreHealth
 from snqd.stores.probe_pace import INTERVALS, Interval
 from tests.support.processes import wait_until
@@ -34,6 +35,9 @@ class Store:
     def lags(self) -> list[QueueLag]:
         self._ask("lags")
         return [QueueLag(QueueName("mail"), 1.5)]
+
+    def pauses(self) -> list[Pause]:
+        return [Pause(QueueName("mail"), None, "anna")]
 
     def depths(self) -> list[SiteDepth]:
         self._ask("depths")

@@ -16,6 +16,7 @@ from tests.support.views import (
     depth,
     event,
     flow,
+    pause,
     queue,
     store,
     view_of,
@@ -38,6 +39,7 @@ class Case(NamedTuple):
     site: str | None = None
 
 
+WAITING_PAUSED = (depth(paused=3), depth(site="b.example", paused=4))
 CASES = {
     "the store is away": Case(
         (*SERVED, depth(ready=12), store(connected=False, since=NOON - 42, problem="connection refused")),
@@ -46,10 +48,46 @@ CASES = {
         "psql postgresql://snqd@db.example/queue -c 'SELECT 1'",
     ),
     "it is paused": Case(
-        (*SERVED, queue(paused="by anna, until 18:00"), depth(ready=12)),
+        (*SERVED, pause("mail", reason="the relay is down", expires=NOON + 3600), depth(paused=12)),
         Cause.PAUSED,
-        "queue mail is paused: by anna, until 18:00; 12 items wait until it is resumed",
-        "snqd status",
+        "queue mail is paused by anna since 2027-01-15 06:00 UTC, until 09:00 UTC: the relay is down; "
+        "12 items of queue mail wait until it is resumed",
+        "snqd resume --queue mail",
+    ),
+    "it is paused, and the fact that says so is still to come": Case(
+        (*SERVED, queue(paused="by anna since noon"), depth(paused=12)),
+        Cause.PAUSED,
+        "queue mail is paused by anna since noon; 12 items wait until it is resumed",
+        "snqd resume --queue mail",
+    ),
+    "its site is paused": Case(
+        (*SERVED, pause(site="a.example"), depth(paused=1), depth(site="b.example", ready=2)),
+        Cause.PAUSED,
+        "site a.example is paused by anna since 2027-01-15 06:00 UTC; "
+        "1 item of queue mail (site a.example) waits until it is resumed",
+        "snqd resume --site a.example",
+        site="a.example",
+    ),
+    "it is paused for its site, and the site too": Case(
+        (*SERVED, pause("mail", "a.example"), pause(site="a.example"), depth(paused=3)),
+        Cause.PAUSED,
+        "site a.example is paused by anna since 2027-01-15 06:00 UTC; queue mail of site a.example is paused too; "
+        "3 items of queue mail (site a.example) wait until it is resumed",
+        "snqd resume --site a.example",
+        site="a.example",
+    ),
+    "every site with items is paused": Case(
+        (*SERVED, pause("mail", "a.example"), pause(site="b.example"), *WAITING_PAUSED),
+        Cause.PAUSED,
+        "7 items of queue mail could be claimed, but queue mail of site a.example is paused by anna since "
+        "2027-01-15 06:00 UTC, and 1 other pause like that",
+        "snqd resume --queue mail --site a.example",
+    ),
+    "a pause that is over is none": Case(
+        (*SERVED, pause("mail", ended=NOON - 5), depth(ready=1, lag_seconds=1.0)),
+        Cause.MOVES,
+        "1 item of queue mail could be claimed (the oldest for 1.0s): just come",
+        "snqd status --watch",
     ),
     "nobody has heard of the queue": Case(
         (*SERVED[:-1], queue("other"), depth("other", ready=1)),
@@ -271,7 +309,7 @@ def _parse(context: click.Context, group: click.Command, words: list[str]) -> No
 
 
 def test_a_store_that_is_away_is_told_before_everything_that_it_said() -> None:
-    facts = (daemon_fact(), worker(state="fatal"), queue(paused="by anna", has_handler=False), depth(ready=1))
+    facts = (daemon_fact(), worker(state="fatal"), queue(has_handler=False), depth(paused=1), pause("mail"))
 
     answer = why(view_of(*facts, store(connected=False, since=NOON - 5)), "mail", now=NOON)
 

@@ -6,16 +6,27 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import HistoryEntry, ItemRecord
+from snqd.stores.base import HistoryEntry, ItemRecord, ItemState
 from snqd.stores.postgres.texts import number_array, storable
+from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
     from snqd.stores.base import ItemFilter
 
+_COVERED = queries("postgres")["covered"]
+_STATE_CONDITIONS = {
+    None: "true",
+    ItemState.READY: "state in ('ready', 'paused') and not {covered}",
+    ItemState.SCHEDULED: "state = 'scheduled'",
+    ItemState.CLAIMED: "state = 'claimed'",
+    ItemState.PAUSED: "state in ('ready', 'paused') and {covered}",
+}
+
 
 def waiting(query: str, wanted: ItemFilter) -> tuple[str, dict[str, Any]]:
     """`query` on queue_item with the filter's conditions. A `reason` matches nothing: only dead letters have one."""
-    return _filled(query, wanted, age="created", error="last_error", reason="false", state="state = %(state)s")
+    state = _STATE_CONDITIONS[wanted.state]
+    return _filled(query, wanted, age="created", error="last_error", reason="false", state=state)
 
 
 def dead(query: str, wanted: ItemFilter) -> tuple[str, dict[str, Any]]:
@@ -43,13 +54,12 @@ def _filled(query: str, wanted: ItemFilter, **columns: str) -> tuple[str, dict[s
         "ids": number_array(wanted.ids),
         "queue": wanted.queue,
         "site": wanted.site,
-        "state": wanted.state.value if wanted.state is not None else None,
         "reason": wanted.reason,
         "error": storable(wanted.error) if wanted.error is not None else None,
         "older": wanted.older_than_seconds,
         "limit": wanted.limit,
     }
-    return query.replace("{conditions}", " and ".join(conditions)), parameters
+    return query.replace("{conditions}", " and ".join(conditions)).replace("{covered}", _COVERED), parameters
 
 
 def record(row: tuple[Any, ...]) -> ItemRecord:

@@ -5,9 +5,10 @@ best. In a queue's index they lie exactly where every claim begins: half a milli
 5 ms at each claim. So a store remembers for each queue how far it has come, its *floor*, and when many rows of the
 table are dead, it claims from there on, and from the more urgent priorities, which have few dead.
 
-What can lie below a floor: an item given back, a retry, one whose transaction began long before it committed, one with
-a time in the past. They are found by a full claim, which is made again and again: as often as it costs at most a
-twentieth of the time, and twice a second at least. With few dead rows every claim is a full one and order is exact.
+What can lie below a floor: an item given back, a retry, one that was paused, one whose transaction began long before it
+committed, one with a time in the past. They are found by a full claim, which is made again and again: as often as it
+costs at most a twentieth of the time, and twice a second at least. With few dead rows every claim is a full one and
+order is exact.
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ class Floors:
 
     def of(self, queue: QueueName) -> Floor:
         return self._of_queue.get(queue, LOWEST)
+
+    def forget(self) -> None:
+        """Items may have come back below them: the next claims look at everything."""
+        self._of_queue.clear()
 
     def claimed(self, items: Sequence[Item], *, was_full: bool, began: float, ended: float, wall: float) -> None:
         """Note what a claim took, in the order of handling."""

@@ -18,6 +18,7 @@ from snqd.errors import SnqdError, StoreUnavailable
 from snqd.items import QueueName
 from snqd.stores.census import CLAIMED_ROWS, Census, Counted
 from snqd.stores.estimate import EDGE_ROWS, Place, Row, View
+from snqd.stores.pauses import PAUSED_ROWS, Pauses, pause_of
 from snqd.stores.postgres.connection import Session, guarded
 from snqd.stores.postgres.heads import BEGIN, Crowd, Floor, Head, Heads, LineName
 from snqd.stores.postgres.pins import Pin, Pins
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from snqd.items import ItemId
     from snqd.stores.census import Kind
     from snqd.stores.estimate import Look
+    from snqd.stores.pauses import Pause
     from snqd.stores.probe import SiteDepth
 
 TIMEOUT_SECONDS = 2.0
@@ -66,22 +68,28 @@ class PostgresProbe:
     def lags(self) -> list[QueueLag]:
         with self._asking():
             heads, now = self._look_for_heads()
+            firsts = self._firsts(heads, self._holding())
         oldest: dict[str, float] = {}
-        for head in heads:
-            queue = head.line.queue
-            oldest[queue] = min(head.place.at, oldest.get(queue, head.place.at))
+        for queue, at in firsts:
+            oldest[queue] = min(at, oldest.get(queue, at))
         return [QueueLag(QueueName(queue), max(0.0, now - at)) for queue, at in sorted(oldest.items())]
 
     def depths(self) -> list[SiteDepth]:
         census = Census()
         with self._asking():
             heads, now = self._look_for_heads()
-            lines = _Lines(self, heads, now)
+            lines = _Lines(self, heads, self._rows("paused_lines"), now)
             census.take("ready", lines)
+            census.take("paused", lines)
             census.take("scheduled", lines)
             census.take("dead", lines)
             census.claimed(self._count_claimed(now))
-        return census.depths(now)
+            paused = self._holding()
+        return census.depths(now, paused)
+
+    def pauses(self) -> list[Pause]:
+        with self._asking():
+            return list(map(pause_of, self._rows("pauses")))
 
     def health(self) -> StoreHealth:
         with self._asking():
@@ -166,6 +174,16 @@ class PostgresProbe:
         self._heads.saw(found.heads, found.now)
         return found.heads, found.now
 
+    def _holding(self) -> Pauses:
+        return Pauses(map(pause_of, self._rows("holding")))
+
+    def _firsts(self, heads: Sequence[Head], paused: Pauses) -> list[tuple[str, float]]:
+        """Of each line its queue and the time of its first item that is not paused."""
+        heads = [head for head in heads if head.line.queue not in paused.queues]
+        if paused.has_sites:
+            return self._rows("first_open", **_arrays(heads), limit=PAUSED_ROWS)
+        return [(head.line.queue, head.place.at) for head in heads]
+
     def _look_at_all(self) -> _Walk:
         assert self._session is not None
         savepoint = self._session.connection.transaction() if self._session.pooled else nullcontext()
@@ -240,10 +258,14 @@ class _Walk(NamedTuple):
 class _Lines:
     """What `Census` asks: the lines as `heads` and the floors have them."""
 
-    def __init__(self, probe: PostgresProbe, heads: Sequence[Head], now: float) -> None:
-        self._probe, self._heads, self._now = probe, heads, now
+    def __init__(
+        self, probe: PostgresProbe, heads: Sequence[Head], paused: Sequence[tuple[str, str]], now: float
+    ) -> None:
+        self._probe, self._heads, self._paused, self._now = probe, heads, paused, now
 
     def lines(self, kind: Kind) -> int:
+        if kind == "paused":
+            return len(self._paused)
         return len(self._heads) if kind == "ready" else 1
 
     def has_ids(self, kind: Kind) -> bool:
@@ -260,6 +282,8 @@ class _Lines:
         if kind == "ready":
             chosen = [self._heads[number] for number in numbers]
             return self._probe._rows("first_ready", **_arrays(chosen), **edge)
+        if kind == "paused":
+            return self._probe._rows("first_paused", **self._flows(numbers), **edge)
         if kind == "dead":
             return self._probe._rows("first_dead", **edge)
         began, line = time.monotonic(), self._probe._scheduled
@@ -275,12 +299,19 @@ class _Lines:
         if kind == "ready":
             chosen = [Head(self._heads[look.line].line, look.place) for look in looks]
             rows = self._probe._rows("look_ready", **_arrays(chosen), edge=EDGE_ROWS)
+        elif kind == "paused":
+            flows, ids = self._flows([look.line for look in looks]), number_array(place.id for place in places)
+            rows = self._probe._rows("look_paused", **flows, ids=ids, edge=EDGE_ROWS)
         elif kind == "dead":
             rows = self._probe._rows("look_dead", ids=number_array(place.id for place in places), edge=EDGE_ROWS)
         else:  # the highest id of a moment: just after it
             ats = number_array(place.at + 1e-6 * (place.id > 0) for place in places)
             rows = self._probe._rows("look_scheduled", ats=ats, edge=EDGE_ROWS)
         return _views(rows, len(looks))
+
+    def _flows(self, numbers: Sequence[int]) -> dict[str, str]:
+        chosen = [self._paused[number] for number in numbers]
+        return {"queues": _texts(queue for queue, _site in chosen), "sites": _texts(site for _queue, site in chosen)}
 
 
 def _views(rows: Sequence[Any], count: int) -> list[View]:

@@ -11,34 +11,37 @@ opened when many rows are dead; one for handlers that asked for a transaction of
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-from psycopg.pq import TransactionStatus
-
-from snqd.errors import LeaseLost, SnqdError, StoreError, StoreUnavailable
+from snqd.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.items import Item, ItemId, QueueName, SiteName
-from snqd.stores.base import Discarded, Done, Exchanged, Promoted, QueueFacts, Reclaimed
-from snqd.stores.postgres import enqueue, filters, schema
+from snqd.stores.base import Discarded, Done, Exchanged, Promoted, Reclaimed
+from snqd.stores.pauses import NO_PAUSES, check_target
+from snqd.stores.postgres import enqueue, pauses, people, schema
 from snqd.stores.postgres.connection import Session, guarded
 from snqd.stores.postgres.floors import LOWEST, Floors
 from snqd.stores.postgres.listen import LINGER_SECONDS, Listener
 from snqd.stores.postgres.outcomes import record
+from snqd.stores.postgres.pauses import PostgresPauses
 from snqd.stores.postgres.probe import PostgresProbe
 from snqd.stores.postgres.repair import repair
 from snqd.stores.postgres.single import SingleInsert
 from snqd.stores.postgres.texts import number_array, text_array
+from snqd.stores.postgres.transaction import HandlerTransactions
 from snqd.stores.postgres.vacuum import Vacuum
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    import psycopg
 
     from snqd.config.schema import StoreConfig
     from snqd.items import NewItem
-    from snqd.stores.base import Blame, ItemFilter, ItemRecord, Lane, Outcome, Repaired, SchemaStatus
+    from snqd.stores.base import Blame, ItemFilter, ItemRecord, Lane, Outcome, QueueFacts, Repaired, SchemaStatus
+    from snqd.stores.pauses import Pause, Pauses, PausesKept
     from snqd.stores.postgres.connection import Connection
 
 _SQL = queries("postgres")
@@ -50,7 +53,6 @@ _CARE_LIMIT = 1000
 """Rows that one statement of promotion or reclaim touches: its locks are held for milliseconds."""
 _CARE_ROUNDS = 20
 """Statements in one call: a worker's store thread has claims to make too."""
-_PAGE = 500
 _in_order = itemgetter(10, 9, 0)  # priority, available_at, id
 
 
@@ -66,11 +68,13 @@ class PostgresStore:
         self._config = config
         self._lease = float(config.lease_seconds)
         self._session: Session | None = None
-        self._handlers_session: Session | None = None
+        self._transactions = HandlerTransactions(config, lambda: self._application_name("handler"))
         self._listener: Listener | None = None
         self._vacuum = Vacuum(config, lambda: self._application_name("vacuum"))
         self._single: SingleInsert | None = None
         self._floors = Floors()
+        self._pauses = PostgresPauses()
+        self._paused = NO_PAUSES
         self._cursor: psycopg.Cursor[tuple[Any, ...]]
         self._where = "PostgreSQL"
 
@@ -101,15 +105,16 @@ class PostgresStore:
     def close(self) -> None:
         self.close_wakeups()
         self._vacuum.close()
-        for session in (self._session, self._handlers_session):
-            if session is not None:
-                session.close()
-        self._session = self._handlers_session = self._single = None
+        self._transactions.close()
+        if self._session is not None:
+            self._session.close()
+        self._session = self._single = None
 
     def _open(self) -> Session:
         """The working connection, opened if need be, without a look at the schema."""
         if self._session is None:
             self._session = Session(self._config.url, "store.url", self._application_name(), is_worker=True)
+            self._pauses.forget()
             self._where = self._session.where
             self._cursor = self._session.connection.cursor(binary=True)
         return self._session
@@ -148,17 +153,34 @@ class PostgresStore:
     # ---- work
 
     def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
-        wishes = [lane for lane in lanes if lane.limit > 0 and lane.queues]
         with guarded(self._where):
-            if len(wishes) <= 1 and all(map(_is_plain, outcomes)):
-                lane = wishes[0] if wishes else None
-                if outcomes:
-                    return self._finish_and_claim([outcome.item for outcome in outcomes], lane)
-                return Exchanged(self._claim(lane) if lane else [], [])
-            with self._connection.transaction():
-                lost = record(self._connection, outcomes)
-                claimed = [item for lane in wishes for item in self._claim(lane)]
-            return Exchanged(claimed, lost)
+            paused = self._known_pauses() if lanes else NO_PAUSES
+            wishes = [lane for lane in paused.open_lanes(lanes) if lane.limit > 0 and lane.queues]
+            exchanged = self._exchange(outcomes, wishes)
+            if not paused.has_sites:
+                return exchanged
+            kept, aside = paused.part(exchanged.claimed)
+            if aside:
+                self._pauses.set_aside(self._connection, aside)
+            return Exchanged(kept, exchanged.lost, len(aside))
+
+    def _known_pauses(self) -> Pauses:
+        paused = self._pauses.known(self._connection)
+        if paused is not self._paused:
+            self._paused = paused
+            self._floors.forget()
+        return paused
+
+    def _exchange(self, outcomes: Sequence[Outcome], wishes: list[Lane]) -> Exchanged:
+        if len(wishes) <= 1 and all(map(_is_plain, outcomes)):
+            lane = wishes[0] if wishes else None
+            if outcomes:
+                return self._finish_and_claim([outcome.item for outcome in outcomes], lane)
+            return Exchanged(self._claim(lane) if lane else [], [])
+        with self._connection.transaction():
+            lost = record(self._connection, outcomes)
+            claimed = [item for lane in wishes for item in self._claim(lane)]
+        return Exchanged(claimed, lost)
 
     def _claim(self, lane: Lane) -> list[Item]:
         began = time.monotonic()
@@ -232,41 +254,8 @@ class PostgresStore:
             found = {row[0] for row in self._execute("renew", lease=self._lease, ids=ids, tokens=tokens)}
         return [item for item in items if item.id not in found]
 
-    @contextmanager
-    def transaction(self, item: Item) -> Iterator[Connection]:
-        """As the protocol says. An error inside is the handler's own and passes through; only ours are translated."""
-        connection = self._handlers_connection()
-        block = connection.transaction()
-        with guarded(self._where):
-            block.__enter__()
-        try:
-            with guarded(self._where):
-                count = connection.execute(_SQL["transaction"], {"id": item.id, "token": item.token}).rowcount
-            if count == 0:
-                raise LeaseLost(f"item {item.id} of queue {item.queue!r} is no longer ours: its lease ran out")
-            yield connection
-            self._must_be_whole(connection)
-        except BaseException as error:
-            try:
-                block.__exit__(type(error), error, error.__traceback__)
-            except psycopg.Error:  # the handler's exception matters more; the next one gets a fresh connection
-                connection.close()
-            raise
-        with guarded(self._where):
-            block.__exit__(None, None, None)
-
-    def _must_be_whole(self, connection: Connection) -> None:
-        """COMMIT of a failed transaction rolls back without an error, and then the item would not be acked."""
-        if connection.info.transaction_status != TransactionStatus.INTRANS:
-            raise StoreError(
-                "the handler's transaction cannot be committed: a statement in it failed, or the handler ended it"
-            )
-
-    def _handlers_connection(self) -> Connection:
-        if self._handlers_session is None or self._handlers_session.connection.closed:
-            name = self._application_name("handler")
-            self._handlers_session = Session(self._config.url, "store.url", name, is_worker=False)
-        return self._handlers_session.connection
+    def transaction(self, item: Item) -> AbstractContextManager[Connection]:
+        return self._transactions.of(item)
 
     # ---- care
 
@@ -349,55 +338,78 @@ class PostgresStore:
             self._listener.close()
             self._listener = None
 
+    # ---- pauses
+
+    def pause(
+        self,
+        queue: QueueName | None,
+        site: SiteName | None,
+        *,
+        author: str,
+        reason: str = "",
+        seconds: float | None = None,
+    ) -> Pause:
+        queue, site = check_target(queue, site)
+        with guarded(self._where):
+            return self._pauses.pause(self._connection, queue, site, author=author, reason=reason, seconds=seconds)
+
+    def resume(self, queue: QueueName | None, site: SiteName | None, *, author: str) -> Pause | None:
+        queue, site = check_target(queue, site)
+        with guarded(self._where):
+            return self._pauses.resume(self._connection, queue, site, author=author)
+
+    def pauses(self) -> list[Pause]:
+        with guarded(self._where):
+            return pauses.holding(self._connection)
+
+    def keep_pauses(self) -> PausesKept:
+        with guarded(self._where):
+            return self._pauses.keep(self._connection)
+
     # ---- people
 
     def counts(self) -> list[QueueFacts]:
-        with guarded(self._where), self._unpinned():
-            return [QueueFacts(*row) for row in self._execute("counts")]
+        with guarded(self._where):
+            return people.counts(self._connection)
 
     def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        return self._pages(*filters.waiting(_SQL["find"], wanted))
+        return self._records("find", wanted)
 
     def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        return self._pages(*filters.dead(_SQL["find_dead"], wanted))
+        return self._records("find_dead", wanted)
 
-    def _pages(self, query: str, parameters: dict[str, Any]) -> Iterator[ItemRecord]:
-        left, after = parameters["limit"], -1
+    def _records(self, query: str, wanted: ItemFilter) -> Iterator[ItemRecord]:
+        left, after = wanted.limit, -1
         while left is None or left > 0:
-            size = _PAGE if left is None else min(_PAGE, left)
-            with guarded(self._where), self._unpinned():
-                rows = self._connection.execute(query, {**parameters, "limit": size, "after": after}).fetchall()
-            yield from map(filters.record, rows)
-            if len(rows) < size:
+            with guarded(self._where):
+                page = people.page(self._connection, query, wanted, after=after, left=left)
+            yield from page.records
+            if page.is_last:
                 return
-            after = rows[-1][0]
-            left = None if left is None else left - len(rows)
+            after = page.records[-1].id
+            left = None if left is None else left - len(page.records)
+
+    def recent_dead(
+        self, queue: QueueName | None, site: SiteName | None, *, limit: int, after: ItemId | None = None
+    ) -> list[ItemRecord]:
+        with guarded(self._where):
+            return people.recent_dead(self._connection, queue, site, limit, after)
 
     def retry_now(self, wanted: ItemFilter) -> int:
-        query, parameters = filters.waiting(_SQL["retry_now"], wanted)
-        with guarded(self._where), self._unpinned():
-            row = self._connection.execute(query, parameters).fetchone()
-        return int(row[0]) if row else 0
+        return self._change("retry_now", wanted)
 
     def discard(self, wanted: ItemFilter) -> int:
-        return self._change(*filters.waiting(_SQL["discard"], wanted))
+        return self._change("discard", wanted)
 
     def replay(self, wanted: ItemFilter) -> int:
-        return self._change(*filters.dead(_SQL["replay"], wanted))
+        return self._change("replay", wanted)
 
     def discard_dead(self, wanted: ItemFilter) -> int:
-        return self._change(*filters.dead(_SQL["discard_dead"], wanted))
+        return self._change("discard_dead", wanted)
 
-    def _change(self, query: str, parameters: dict[str, Any]) -> int:
-        with guarded(self._where), self._unpinned():
-            return self._connection.execute(query, parameters).rowcount
-
-    @contextmanager
-    def _unpinned(self) -> Iterator[None]:
-        """A transaction in which the planner is free: what a person asks may walk the table."""
-        with self._connection.transaction():
-            self._execute("unpin_plans")
-            yield
+    def _change(self, query: str, wanted: ItemFilter) -> int:
+        with guarded(self._where):
+            return people.change(self._connection, query, wanted)
 
     def probe(self) -> PostgresProbe:
         return PostgresProbe(self._config, self.claimant)

@@ -218,14 +218,104 @@ with recursive present (queue) as (
 )
 select queue from present where queue is not null and queue <> all(%(handled)s::text[]) order by queue
 
+-- name: pauses
+-- Those that hold.
+select queue, site, author, reason, date_part('epoch', since), date_part('epoch', expires_at),
+  date_part('epoch', ended_at), ended_by
+from queue_pause where ended_at is null and (expires_at is null or expires_at > now()) order by queue, site
+
+-- name: pause
+-- One that holds goes on, with another author, reason and end.
+insert into queue_pause as old (queue, site, author, reason, expires_at)
+values (%(queue)s, %(site)s, %(author)s, %(reason)s, now() + make_interval(secs => %(seconds)s::float8))
+on conflict (queue, site) do update set author = excluded.author, reason = excluded.reason,
+  since = case when old.ended_at is null and (old.expires_at is null or old.expires_at > now()) then old.since
+               else now() end,
+  expires_at = excluded.expires_at, ended_at = null, ended_by = ''
+returning queue, site, author, reason, date_part('epoch', since), date_part('epoch', expires_at),
+  date_part('epoch', ended_at), ended_by
+
+-- name: resume
+update queue_pause set ended_at = now(), ended_by = %(author)s
+where queue = %(queue)s and site = %(site)s and ended_at is null and (expires_at is null or expires_at > now())
+returning queue, site, author, reason, date_part('epoch', since), date_part('epoch', expires_at),
+  date_part('epoch', ended_at), ended_by
+
+-- name: forget_pauses
+delete from queue_pause where coalesce(ended_at, expires_at) < now() - make_interval(secs => %(seconds)s)
+
+-- name: covered
+-- Whether a pause covers an item: put into other queries in place of {covered}.
+exists (select from queue_pause where queue_pause.queue in ('', queue_item.queue)
+  and queue_pause.site in ('', queue_item.site) and ended_at is null and (expires_at is null or expires_at > now()))
+
+-- name: covered_site
+-- The same, but for pauses of whole queues.
+exists (select from queue_pause where queue_pause.queue in ('', item.queue) and queue_pause.site = item.site
+  and ended_at is null and (expires_at is null or expires_at > now()))
+
+-- name: set_aside
+-- Items that were claimed but are paused; ready again if that is just over. (The rest of a race is left to keep_pauses.)
+update queue_item as item set claimed_by = null, lease_until = null, token = 0,
+  state = case when {covered_site} then 'paused'::queue_item_state else 'ready' end
+where id = any(%(ids)s::bigint[]) and token = any(%(tokens)s::bigint[])
+
+-- name: clear_way
+-- Paused items among the first ones of each queue and priority. A row that is claimed at this moment is not ready any
+-- more when its lock is had.
+with recursive line (queue, priority) as (
+  (select queue::text, priority from queue_item where state = 'ready' order by queue, priority limit 1)
+  union all
+  select next.queue, next.priority
+  from line cross join lateral (
+    select queue::text, priority from queue_item
+    where state = 'ready' and (queue, priority) > (line.queue, line.priority)
+    order by queue, priority limit 1) as next
+)
+update queue_item set state = 'paused'
+where state = 'ready' and ctid = any(array(
+  select head.ctid
+  from line cross join lateral (
+    select item.ctid from (
+      select ctid, queue, site from queue_item
+      where state = 'ready' and queue = line.queue and priority = line.priority
+      order by available_at, id limit %(rows)s) as item
+    where {covered_site}) as head
+  where %(queues)s::text[] is null or line.queue = any(%(queues)s::text[])
+  limit %(limit)s))
+
+-- name: bring_back
+-- What was set aside and is not paused any more, by jumping from one queue and site to the next.
+with recursive item (queue, site) as (
+  (select queue::text, site::text from queue_item where state = 'paused' order by queue, site limit 1)
+  union all
+  select next.queue, next.site
+  from item cross join lateral (
+    select queue::text, site::text from queue_item
+    where state = 'paused' and (queue, site) > (item.queue, item.site)
+    order by queue, site limit 1) as next
+)
+update queue_item set state = 'ready'
+where ctid = any(array(
+  select found.ctid
+  from item cross join lateral (
+    select ctid from queue_item where state = 'paused' and queue = item.queue and site = item.site
+    order by id limit %(limit)s for update skip locked) as found
+  where not {covered_site}
+  limit %(limit)s))
+
+-- name: wake
+select pg_notify('snqd_wake', '')
+
 -- name: counts
+-- What is set aside is among the ready ones: whether it is paused is decided by the pauses that hold.
 select queue, site, sum(ready)::bigint, sum(scheduled)::bigint, sum(claimed)::bigint, sum(dead)::bigint,
   greatest(coalesce(date_part('epoch', now() - min(oldest)), 0), 0)
 from (
-  select queue, site, count(*) filter (where state = 'ready') as ready,
+  select queue, site, count(*) filter (where state in ('ready', 'paused')) as ready,
     count(*) filter (where state = 'scheduled') as scheduled,
     count(*) filter (where state = 'claimed') as claimed, 0 as dead,
-    min(available_at) filter (where state = 'ready') as oldest
+    min(available_at) filter (where state in ('ready', 'paused')) as oldest
   from queue_item where codec <> 'canary' group by queue, site
   union all
   select queue, site, 0, 0, 0, count(*), null from dead_letter where codec <> 'canary' group by queue, site
@@ -234,7 +324,9 @@ group by queue, site order by queue, site
 
 -- name: find
 -- {conditions} is put in by filters.py. Read page by page, so that no transaction stays open while a person reads.
-select id, site, queue, state::text, codec, frame, priority, date_part('epoch', created), date_part('epoch', available_at),
+select id, site, queue,
+  case when state in ('scheduled', 'claimed') then state::text when {covered} then 'paused' else 'ready' end,
+  codec, frame, priority, date_part('epoch', created), date_part('epoch', available_at),
   attempts, crash_attempts, unique_key, claimed_by, date_part('epoch', lease_until), last_error, history::text,
   null::text, null::text, null::float8
 from queue_item where id > %(after)s and {conditions} order by id limit %(limit)s
@@ -245,35 +337,64 @@ select id, site, queue, 'dead', codec, frame, priority, date_part('epoch', creat
   reason, traceback, date_part('epoch', died)
 from dead_letter where id > %(after)s and {conditions} order by id limit %(limit)s
 
+-- name: recent_dead
+-- A page of dead letters from the latest death back, without their frames.
+select id, site, queue, 'dead', codec, ''::bytea, priority, date_part('epoch', created), date_part('epoch', available_at),
+  attempts, crash_attempts, unique_key, null::text, null::float8, error, history::text,
+  reason, traceback, date_part('epoch', died)
+from dead_letter
+where codec <> 'canary' and (%(queue)s::text is null or queue = %(queue)s::text)
+  and (%(site)s::text is null or site = %(site)s::text)
+  and (died, id) < (coalesce((select died from dead_letter where id = %(after)s::bigint), 'infinity'),
+                    coalesce(%(after)s::bigint, 0))
+order by died desc, id desc limit %(limit)s
+
+-- name: is_dead
+select exists (select from dead_letter where id = %(id)s)
+
 -- name: retry_now
--- The wake-up is sent by hand: triggers watch insertions only.
-with woken as (
-  update queue_item set state = 'ready', available_at = now()
-  where id in (select id from queue_item where state = 'scheduled' and {conditions}
-               order by id limit %(limit)s for update skip locked)
-  returning id
+-- A page of corrections, like the next ones: what was changed, what was found, and the last id of it. The wake-up is sent
+-- by hand: triggers watch insertions only.
+with chosen as (
+  select id from queue_item where id > %(after)s and state = 'scheduled' and {conditions}
+  order by id limit %(limit)s for update skip locked
+), woken as (
+  update queue_item set state = 'ready', available_at = now() from chosen where queue_item.id = chosen.id
+  returning queue_item.id
 )
-select count(*), case when count(*) > 0 then pg_notify('snqd_wake', '') end from woken
+select (select count(*) from woken), count(*), max(id),
+  case when count(*) > 0 then pg_notify('snqd_wake', '') end from chosen
 
 -- name: discard
-delete from queue_item where id in (select id from queue_item where state <> 'claimed' and {conditions}
-  order by id limit %(limit)s for update skip locked)
+with chosen as (
+  select id from queue_item where id > %(after)s and state <> 'claimed' and {conditions}
+  order by id limit %(limit)s for update skip locked
+), gone as (
+  delete from queue_item using chosen where queue_item.id = chosen.id returning queue_item.id
+)
+select (select count(*) from gone), count(*), max(id) from chosen
 
 -- name: replay
--- A dead letter whose unique key is taken by a waiting item stays where it is.
+-- A page. A dead letter whose unique key is taken by a waiting item stays where it is.
 with chosen as (
-  select * from dead_letter where {conditions} order by id limit %(limit)s for update skip locked
+  select * from dead_letter where id > %(after)s and {conditions} order by id limit %(limit)s for update skip locked
 ), again as (
   insert into queue_item (id, site, queue, frame, codec, priority, created, unique_key, last_error, history)
   select id, site, queue, frame, codec, priority, created, unique_key, error, history from chosen
   on conflict do nothing
   returning id
+), moved as (
+  delete from dead_letter using again where dead_letter.id = again.id
 )
-delete from dead_letter using again where dead_letter.id = again.id
+select (select count(*) from again), count(*), max(id) from chosen
 
 -- name: discard_dead
-delete from dead_letter where id in (select id from dead_letter where {conditions}
-  order by id limit %(limit)s for update skip locked)
+with chosen as (
+  select id from dead_letter where id > %(after)s and {conditions} order by id limit %(limit)s for update skip locked
+), gone as (
+  delete from dead_letter using chosen where dead_letter.id = chosen.id returning dead_letter.id
+)
+select (select count(*) from gone), count(*), max(id) from chosen
 
 -- name: transaction
 delete from queue_item where id = %(id)s and token = %(token)s

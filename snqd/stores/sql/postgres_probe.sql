@@ -96,6 +96,75 @@ cross join lateral (
    order by available_at, id limit %(edge)s)
 ) as found
 
+-- name: first_open
+-- The first ready item of each line whose site is not paused, among the first ones.
+select line.queue, date_part('epoch', head.available_at)
+from unnest(%(queues)s::text[], %(priorities)s::smallint[], %(ats)s::float8[], %(ids)s::bigint[])
+  as line (queue, priority, at, id)
+cross join lateral (
+  select available_at from (
+    select queue, site, available_at, id from queue_item
+    where state = 'ready' and codec <> 'canary' and queue = line.queue and priority = line.priority
+      and (available_at, id) >= (to_timestamp(line.at), line.id)
+    order by available_at, id limit %(limit)s) as item
+  where not exists (
+    select from queue_pause where queue_pause.queue in ('', item.queue) and queue_pause.site = item.site
+      and ended_at is null and (expires_at is null or expires_at > now()))
+  order by available_at, id limit 1) as head
+
+-- name: paused_lines
+-- What is set aside is a line for each queue and site, in order of ids.
+with recursive line (queue, site) as (
+  (select queue::text, site::text from queue_item where state = 'paused' order by queue, site limit 1)
+  union all
+  select next.queue, next.site
+  from line cross join lateral (
+    select queue::text, site::text from queue_item
+    where state = 'paused' and (queue, site) > (line.queue, line.site)
+    order by queue, site limit 1) as next
+)
+select queue, site from line
+
+-- name: first_paused
+select line.number, line.queue, line.site, count(*), 0.0::float8, max(counted.id), last is not null
+from unnest(%(queues)s::text[], %(sites)s::text[]) with ordinality as line (queue, site, number)
+cross join lateral (
+  select id, case when nth > %(limit)s - %(edge)s then nth end as last
+  from (
+    select id, row_number() over (order by id) as nth
+    from (
+      select id from queue_item
+      where state = 'paused' and codec <> 'canary' and queue = line.queue and site = line.site
+      order by id limit %(limit)s) as first
+  ) as numbered
+) as counted
+group by line.number, line.queue, line.site, last
+
+-- name: look_paused
+select look.number, is_after, 0.0::float8, found.id, look.queue, look.site
+from unnest(%(queues)s::text[], %(sites)s::text[], %(ids)s::bigint[]) with ordinality
+  as look (queue, site, id, number)
+cross join lateral (
+  (select false as is_after, id from queue_item
+   where state = 'paused' and codec <> 'canary' and queue = look.queue and site = look.site and id < look.id
+   order by id desc limit %(edge)s)
+  union all
+  (select true, id from queue_item
+   where state = 'paused' and codec <> 'canary' and queue = look.queue and site = look.site and id >= look.id
+   order by id limit %(edge)s)
+) as found
+
+-- name: pauses
+select queue, site, author, reason, date_part('epoch', since), date_part('epoch', expires_at),
+  date_part('epoch', ended_at), ended_by
+from queue_pause order by queue, site
+
+-- name: holding
+-- Those that hold now.
+select queue, site, author, reason, date_part('epoch', since), date_part('epoch', expires_at),
+  date_part('epoch', ended_at), ended_by
+from queue_pause where ended_at is null and (expires_at is null or expires_at > now())
+
 -- name: first_scheduled
 -- All that is scheduled is one line. Its index has no ids: rows of one moment are in no particular order.
 select 1, queue, site, count(*), date_part('epoch', min(available_at)), max(id), last is not null

@@ -128,8 +128,9 @@ SELECT EXISTS (SELECT 1 FROM queue_item WHERE state = 'ready'),
     (SELECT min(available_at) FROM queue_item WHERE state = 'scheduled')
 
 -- name: counts
-SELECT queue, site, sum(state = 'ready'), sum(state = 'scheduled'), sum(state = 'claimed'), sum(state = 'dead'),
-    min(CASE WHEN state = 'ready' THEN available_at END)
+-- What is set aside is among the ready ones: whether it is paused is decided by the pauses that hold.
+SELECT queue, site, sum(state IN ('ready', 'paused')), sum(state = 'scheduled'), sum(state = 'claimed'),
+    sum(state = 'dead'), min(CASE WHEN state IN ('ready', 'paused') THEN available_at END)
 FROM (
     SELECT queue, site, state, available_at FROM queue_item WHERE codec <> 'canary'
     UNION ALL
@@ -139,7 +140,8 @@ GROUP BY queue, site ORDER BY queue, site
 
 -- name: find
 -- A page of items: the conditions of the filter are put in, in place of the word `wanted`.
-SELECT id, site, queue, state, codec, CAST(frame AS BLOB), priority, created, available_at, attempts, crash_attempts,
+SELECT id, site, queue, CASE WHEN state IN ('scheduled', 'claimed') THEN state WHEN covered THEN 'paused' ELSE 'ready' END,
+    codec, CAST(frame AS BLOB), priority, created, available_at, attempts, crash_attempts,
     unique_key, claimed_by, lease_until, last_error, history, NULL, NULL, NULL
 FROM queue_item WHERE id > :after AND wanted ORDER BY id LIMIT :page
 
@@ -147,6 +149,18 @@ FROM queue_item WHERE id > :after AND wanted ORDER BY id LIMIT :page
 SELECT id, site, queue, 'dead', codec, CAST(frame AS BLOB), priority, created, available_at, attempts, crash_attempts,
     unique_key, NULL, NULL, last_error, history, reason, traceback, died
 FROM dead_letter WHERE id > :after AND wanted ORDER BY id LIMIT :page
+
+-- name: recent_dead
+-- A page of dead letters from the latest death back, without their frames.
+SELECT id, site, queue, 'dead', codec, x'', priority, created, available_at, attempts, crash_attempts,
+    unique_key, NULL, NULL, last_error, history, reason, traceback, died
+FROM dead_letter
+WHERE codec <> 'canary' AND (:queue IS NULL OR queue = :queue) AND (:site IS NULL OR site = :site)
+    AND (died, id) < (:died, :after)
+ORDER BY died DESC, id DESC LIMIT :limit
+
+-- name: died
+SELECT died FROM dead_letter WHERE id = ?
 
 -- name: find_ids
 SELECT id FROM queue_item WHERE id > :after AND wanted ORDER BY id LIMIT :page
@@ -175,6 +189,71 @@ WHERE id IN (SELECT value FROM json_each(:found)) AND id IN (SELECT id FROM queu
 
 -- name: discard_dead
 DELETE FROM dead_letter WHERE id IN (SELECT value FROM json_each(:found))
+
+-- name: pauses
+-- Those that hold.
+SELECT queue, site, author, reason, since, expires_at, ended_at, ended_by FROM queue_pause
+WHERE ended_at IS NULL AND (expires_at IS NULL OR expires_at > :now) ORDER BY queue, site
+
+-- name: pause
+-- One that holds goes on, with another author, reason and end.
+INSERT INTO queue_pause (queue, site, author, reason, since, expires_at)
+VALUES (:queue, :site, :author, :reason, :now, :expires_at)
+ON CONFLICT (queue, site) DO UPDATE SET author = excluded.author, reason = excluded.reason,
+    since = CASE WHEN ended_at IS NULL AND (expires_at IS NULL OR expires_at > :now) THEN since ELSE :now END,
+    expires_at = excluded.expires_at, ended_at = NULL, ended_by = ''
+RETURNING queue, site, author, reason, since, expires_at, ended_at, ended_by
+
+-- name: resume
+UPDATE queue_pause SET ended_at = :now, ended_by = :author
+WHERE queue = :queue AND site = :site AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+RETURNING queue, site, author, reason, since, expires_at, ended_at, ended_by
+
+-- name: forget_pauses
+DELETE FROM queue_pause WHERE coalesce(ended_at, expires_at) < ?
+
+-- name: covered
+-- Whether a pause covers an item: put into other queries in place of the word `covered`.
+EXISTS (SELECT 1 FROM queue_pause AS pause WHERE pause.queue IN ('', queue_item.queue)
+    AND pause.site IN ('', queue_item.site) AND pause.ended_at IS NULL
+    AND (pause.expires_at IS NULL OR pause.expires_at > :now))
+
+-- name: ready_lines
+-- Queue and priority of what is ready, by jumping from one to the next in the claim's index.
+WITH RECURSIVE line (queue, priority) AS (
+    SELECT queue, priority FROM queue_item WHERE id = (
+        SELECT id FROM queue_item WHERE state = 'ready' ORDER BY queue, priority, available_at, id LIMIT 1)
+    UNION ALL
+    SELECT item.queue, item.priority FROM line JOIN queue_item AS item ON item.id = (
+        SELECT id FROM queue_item WHERE state = 'ready'
+            AND (queue, priority, available_at) > (line.queue, line.priority, 9e999)
+        ORDER BY queue, priority, available_at, id LIMIT 1)
+)
+SELECT queue, priority FROM line
+
+-- name: line_head
+SELECT id, site FROM queue_item WHERE state = 'ready' AND queue = ? AND priority = ?
+ORDER BY available_at, id LIMIT ?
+
+-- name: paused_lines
+-- Queue and site of what is set aside, by jumping in the same way.
+WITH RECURSIVE line (queue, site) AS (
+    SELECT queue, site FROM queue_item WHERE id = (
+        SELECT id FROM queue_item WHERE state = 'paused' ORDER BY queue, site, id LIMIT 1)
+    UNION ALL
+    SELECT item.queue, item.site FROM line JOIN queue_item AS item ON item.id = (
+        SELECT id FROM queue_item WHERE state = 'paused' AND (queue, site, id) > (line.queue, line.site, 9e999)
+        ORDER BY queue, site, id LIMIT 1)
+)
+SELECT queue, site FROM line
+
+-- name: set_aside
+UPDATE queue_item SET state = 'paused' WHERE id IN (SELECT value FROM json_each(?))
+
+-- name: bring_back
+UPDATE queue_item SET state = 'ready' WHERE id IN (
+    SELECT id FROM queue_item WHERE state = 'paused' AND queue = ? AND site = ? ORDER BY id LIMIT ?
+)
 
 -- name: migrations_applied
 SELECT name FROM snqd_migration ORDER BY name

@@ -62,6 +62,51 @@ SELECT * FROM (
     ORDER BY available_at, id LIMIT :edge)
 LIMIT :edge
 
+-- name: first_open
+-- When the first item of a line is due whose site is not paused, among the first ones. `sites` are those that are.
+SELECT min(available_at) FROM (
+    SELECT site, available_at FROM queue_item
+    WHERE state = 'ready' AND codec <> 'canary' AND queue = :queue AND priority = :priority
+    ORDER BY available_at, id LIMIT :limit)
+WHERE site NOT IN (SELECT value FROM json_each(:sites)) HAVING count(*) > 0
+
+-- name: paused_lines
+-- What is set aside is a line for each queue and site, in order of ids.
+WITH RECURSIVE line (queue, site) AS (
+    SELECT queue, site FROM queue_item WHERE id = (
+        SELECT id FROM queue_item WHERE state = 'paused' ORDER BY queue, site, id LIMIT 1)
+    UNION ALL
+    SELECT item.queue, item.site FROM line JOIN queue_item AS item ON item.id = (
+        SELECT id FROM queue_item WHERE state = 'paused' AND (queue, site, id) > (line.queue, line.site, 9e999)
+        ORDER BY queue, site, id LIMIT 1)
+)
+SELECT queue, site FROM line
+
+-- name: first_paused
+SELECT :queue, :site, count(*), 0.0, max(id), last IS NOT NULL
+FROM (
+    SELECT id, CASE WHEN nth > :limit - :edge THEN nth END AS last
+    FROM (
+        SELECT id, row_number() OVER () AS nth
+        FROM (
+            SELECT id FROM queue_item
+            WHERE state = 'paused' AND codec <> 'canary' AND queue = :queue AND site = :site
+            ORDER BY id LIMIT :limit)))
+GROUP BY last
+
+-- name: before_paused
+SELECT 0.0, id, :queue, :site FROM queue_item
+WHERE state = 'paused' AND codec <> 'canary' AND queue = :queue AND site = :site AND id < :id
+ORDER BY id DESC LIMIT :edge
+
+-- name: after_paused
+SELECT 0.0, id, :queue, :site FROM queue_item
+WHERE state = 'paused' AND codec <> 'canary' AND queue = :queue AND site = :site AND id >= :id
+ORDER BY id LIMIT :edge
+
+-- name: pauses
+SELECT queue, site, author, reason, since, expires_at, ended_at, ended_by FROM queue_pause ORDER BY queue, site
+
 -- name: first_scheduled
 -- All that is scheduled is one line.
 SELECT queue, site, count(*), min(available_at), max(id), last IS NOT NULL

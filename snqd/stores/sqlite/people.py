@@ -11,9 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import ItemRecord, ItemState, QueueFacts
+from snqd.stores.base import ItemRecord, ItemState, QueueFacts, no_dead_letter
 from snqd.stores.history import read_history
+from snqd.stores.pauses import Pauses
 from snqd.stores.sql import queries
+from snqd.stores.sqlite import pauses
 from snqd.stores.sqlite.connection import now
 
 if TYPE_CHECKING:
@@ -38,21 +40,23 @@ _ITEM_CONDITIONS = {
 }
 _DEAD_CONDITIONS = _ITEM_CONDITIONS | {"state": "0", "reason": "reason = :reason", "before": "died <= :before"}
 _STATE_CONDITIONS = {
-    ItemState.READY: "+state = 'ready'",
+    ItemState.READY: f"+state IN ('ready', 'paused') AND NOT {_SQL['covered']}",
     ItemState.SCHEDULED: "+state = 'scheduled'",
     ItemState.CLAIMED: "id IN (SELECT id FROM queue_item WHERE state = 'claimed')",  # few: by their index
+    ItemState.PAUSED: f"+state IN ('ready', 'paused') AND {_SQL['covered']}",
 }
 
 
 def counts(raw: sqlite3.Connection) -> list[QueueFacts]:
     """Exact counts, by a walk through both tables."""
     clock = now()
-    return [
-        QueueFacts(
-            queue, site, ready, scheduled, claimed, dead, max(0.0, clock - oldest) if oldest is not None else 0.0
-        )
-        for queue, site, ready, scheduled, claimed, dead, oldest in raw.execute(_SQL["counts"])
-    ]
+    paused = Pauses(pauses.holding(raw))
+    found = []
+    for queue, site, ready, scheduled, claimed, dead, oldest in raw.execute(_SQL["counts"]):
+        lag = max(0.0, clock - oldest) if oldest is not None else 0.0
+        facts = QueueFacts(queue, site, ready, scheduled, claimed, dead, lag)
+        found.append(paused.judged(facts))
+    return found
 
 
 def find(connection: Connection, wanted: ItemFilter) -> Iterator[ItemRecord]:
@@ -63,6 +67,20 @@ def find(connection: Connection, wanted: ItemFilter) -> Iterator[ItemRecord]:
 def find_dead(connection: Connection, wanted: ItemFilter) -> Iterator[ItemRecord]:
     """Dead letters, in the same way."""
     return _pages_of_records(connection, "find_dead", wanted, dead_conditions(wanted))
+
+
+def recent_dead(
+    raw: sqlite3.Connection, queue: QueueName | None, site: SiteName | None, limit: int, after: ItemId | None
+) -> list[ItemRecord]:
+    """A page of dead letters, the newest death first. Raises `BadItem` when `after` is none any more."""
+    died = float("inf")
+    if after is not None:
+        row = raw.execute(_SQL["died"], (after,)).fetchone()
+        if row is None:
+            raise no_dead_letter(after)
+        died = row[0]
+    values = {"queue": queue, "site": site, "died": died, "after": after or 0, "limit": limit}
+    return list(map(_record, _rows(_SQL["recent_dead"], values, raw)))
 
 
 def retry_now(connection: Connection, wanted: ItemFilter) -> int:
@@ -128,11 +146,12 @@ def _values(wanted: ItemFilter) -> dict[str, Any]:
         "reason": wanted.reason,
         "error": wanted.error,
         "before": now() - (wanted.older_than_seconds or 0.0),
+        "now": now(),
     }
 
 
 def _pages_of_records(connection: Connection, query: str, wanted: ItemFilter, conditions: str) -> Iterator[ItemRecord]:
-    sql = _SQL[query].replace("wanted", conditions)
+    sql = _SQL[query].replace("covered", _SQL["covered"]).replace("wanted", conditions)
     values = _values(wanted)
     left = wanted.limit
     after = -1

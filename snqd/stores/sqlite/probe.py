@@ -7,6 +7,7 @@ either; one that takes longer than `TIMEOUT_SECONDS` is given up.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from contextlib import contextmanager, suppress
@@ -16,8 +17,10 @@ from snqd.errors import SnqdError, StoreUnavailable
 from snqd.items import QueueName
 from snqd.stores.census import CLAIMED_ROWS, Census, Counted
 from snqd.stores.estimate import EDGE_ROWS, Row, View
+from snqd.stores.pauses import PAUSED_ROWS, pause_of
 from snqd.stores.probe import QueueLag, StoreHealth
 from snqd.stores.sql import queries
+from snqd.stores.sqlite import pauses
 from snqd.stores.sqlite.connection import is_busy, now, pause, translated
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from snqd.items import ItemId
     from snqd.stores.census import Kind
     from snqd.stores.estimate import Look
+    from snqd.stores.pauses import Pause
     from snqd.stores.probe import SiteDepth
 
 T = TypeVar("T")
@@ -52,21 +56,25 @@ class SqliteProbe:
 
     def lags(self) -> list[QueueLag]:
         oldest: dict[str, float] = {}
-        for queue, _priority, at, _id in self._ask(lambda raw: _rows(raw, "heads", priorities=PRIORITIES)):
+        for queue, at in self._ask(_heads_of_lines):
             oldest[queue] = min(at, oldest.get(queue, at))
         clock = now()
         return [QueueLag(QueueName(queue), max(0.0, clock - at)) for queue, at in sorted(oldest.items())]
 
     def depths(self) -> list[SiteDepth]:
-        def take(raw: sqlite3.Connection) -> Census:
+        def take(raw: sqlite3.Connection) -> list[SiteDepth]:
             census, lines = Census(), _Lines(raw)
             census.take("ready", lines)
+            census.take("paused", lines)
             census.take("scheduled", lines)
             census.take("dead", lines)
             census.claimed(_rows(raw, "claimed", limit=CLAIMED_ROWS))
-            return census
+            return census.depths(now(), pauses.known(raw))
 
-        return self._ask(take).depths(now())
+        return self._ask(take)
+
+    def pauses(self) -> list[Pause]:
+        return [pause_of(row) for row in self._ask(lambda raw: _rows(raw, "pauses"))]
 
     def health(self) -> StoreHealth:
         """`table_bytes` are the file with its write-ahead log: as much of the disk as both have."""
@@ -149,14 +157,37 @@ class SqliteProbe:
         return StoreUnavailable(str(translated(error, self._path, waited)))
 
 
+def _heads_of_lines(raw: sqlite3.Connection) -> list[tuple[str, float]]:
+    """Of each line its queue and the time of its first item that is not paused."""
+    paused = pauses.known(raw)
+    found = []
+    for queue, priority, at, _id in _rows(raw, "heads", priorities=PRIORITIES):
+        if queue in paused.queues:
+            continue
+        if paused.has_sites:
+            where = {
+                "queue": queue,
+                "priority": priority,
+                "limit": PAUSED_ROWS,
+                "sites": json.dumps(paused.sites_of(queue)),
+            }
+            found += [(queue, open_at) for (open_at,) in _rows(raw, "first_open", **where)]
+        else:
+            found.append((queue, at))
+    return found
+
+
 class _Lines:
     """What `Census` asks."""
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         self._raw = raw
         self._heads = _rows(raw, "heads", priorities=PRIORITIES)
+        self._paused = _rows(raw, "paused_lines")
 
     def lines(self, kind: Kind) -> int:
+        if kind == "paused":
+            return len(self._paused)
         return len(self._heads) if kind == "ready" else 1
 
     def has_ids(self, _kind: Kind) -> bool:
@@ -180,6 +211,9 @@ class _Lines:
         return found
 
     def _line(self, kind: Kind, number: int) -> dict[str, Any]:
+        if kind == "paused":
+            queue, site = self._paused[number]
+            return {"queue": queue, "site": site}
         if kind != "ready":
             return {}
         queue, priority, _at, _id = self._heads[number]

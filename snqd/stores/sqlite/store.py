@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from snqd.errors import LeaseLost, StoreUnavailable
 from snqd.stores.base import Discarded, Done, Exchanged
+from snqd.stores.pauses import PauseLook, check_target
 from snqd.stores.sql import queries
-from snqd.stores.sqlite import care, enqueue, people, schema, work
+from snqd.stores.sqlite import care, enqueue, pauses, people, schema, work
 from snqd.stores.sqlite.connection import LOCK_WAIT_SECONDS, Connection, now
 from snqd.stores.sqlite.location import path_from_url
 from snqd.stores.sqlite.probe import SqliteProbe
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from snqd.config.schema import StoreConfig
-    from snqd.items import Item, ItemId, NewItem, QueueName
+    from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
     from snqd.stores.base import (
         Blame,
         ItemFilter,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         Repaired,
         SchemaStatus,
     )
+    from snqd.stores.pauses import Pause, Pauses, PausesKept
 
 _SQL = queries("sqlite")
 T = TypeVar("T")
@@ -60,6 +63,7 @@ class SqliteStore:
         self._lock_wait_seconds = lock_wait_seconds
         self._connection: Connection | None = None
         self._inode: tuple[int, int] = (0, 0)
+        self._look = PauseLook(again_seconds=0.0)
         self._watch: Watch | None = None
         self._spare: deque[Connection] = deque()
         """Connections of ended transactions, for the next ones; any thread takes and gives."""
@@ -101,25 +105,36 @@ class SqliteStore:
     # work
 
     def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
-        if not outcomes and not self._live.read(lambda raw: work.anything_ready(raw, lanes)):
+        if not outcomes and not self._live.read(
+            lambda raw: work.anything_ready(raw, self._known(raw).open_lanes(lanes))
+        ):
             return Exchanged([], [])  # nothing to say and nothing to get: no write, no lock
         deletes, others = _sorted_out(outcomes)
 
         def at_once(raw: sqlite3.Connection) -> Exchanged:
             if deletes:
                 work.ack_all(raw, deletes)
-            lost = work.report(raw, others) if others else []
-            return Exchanged(work.claim(raw, lanes, self.claimant, self._lease_seconds), lost)
+            return self._claim(raw, lanes, work.report(raw, others) if others else [])
 
         def one_by_one(raw: sqlite3.Connection) -> Exchanged:
-            lost = work.report(raw, outcomes)
-            return Exchanged(work.claim(raw, lanes, self.claimant, self._lease_seconds), lost)
+            return self._claim(raw, lanes, work.report(raw, outcomes))
 
         has_outbox = any(isinstance(outcome, Done) for outcome in others)
         try:
             return self._write(at_once, new_items=has_outbox)
         except work.SomeLost:
             return self._write(one_by_one, new_items=has_outbox)
+
+    def _claim(self, raw: sqlite3.Connection, lanes: Sequence[Lane], lost: list[Item]) -> Exchanged:
+        claimed, aside = work.claim(raw, lanes, self._known(raw), self.claimant, self._lease_seconds)
+        return Exchanged(claimed, lost, aside)
+
+    def _known(self, raw: sqlite3.Connection) -> Pauses:
+        """The pauses, for claims. While there are any they are read by each claim: that is cheap, and always true."""
+        clock = time.monotonic()
+        if self._look.is_due(clock):
+            self._look.saw(pauses.holding(raw), clock)
+        return self._look.known
 
     def renew(self, items: Sequence[Item]) -> list[Item]:
         def extend(raw: sqlite3.Connection) -> list[Item]:
@@ -176,6 +191,34 @@ class SqliteStore:
         queues = self._live.read(lambda raw: [queue for (queue,) in raw.execute(_SQL["ready_queues"])])
         return [queue for queue in queues if queue not in handled]
 
+    # pauses
+
+    def pause(
+        self,
+        queue: QueueName | None,
+        site: SiteName | None,
+        *,
+        author: str,
+        reason: str = "",
+        seconds: float | None = None,
+    ) -> Pause:
+        queue, site = check_target(queue, site)
+        self._look.forget()
+        return self._write(lambda raw: pauses.pause(raw, queue, site, author=author, reason=reason, seconds=seconds))
+
+    def resume(self, queue: QueueName | None, site: SiteName | None, *, author: str) -> Pause | None:
+        queue, site = check_target(queue, site)
+        return self._write(lambda raw: pauses.resume(raw, queue, site, author=author), new_items=True)
+
+    def pauses(self) -> list[Pause]:
+        return self._live.read(pauses.holding)
+
+    def keep_pauses(self) -> PausesKept:
+        kept = pauses.keep(self._live)
+        if kept.aside or kept.back:
+            self._committed()
+        return kept
+
     # waking
 
     def open_wakeups(self) -> list[int]:
@@ -205,6 +248,11 @@ class SqliteStore:
 
     def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
         return people.find_dead(self._live, wanted)
+
+    def recent_dead(
+        self, queue: QueueName | None, site: SiteName | None, *, limit: int, after: ItemId | None = None
+    ) -> list[ItemRecord]:
+        return self._live.read(lambda raw: people.recent_dead(raw, queue, site, limit, after))
 
     def retry_now(self, wanted: ItemFilter) -> int:
         return people.retry_now(self._live, wanted)

@@ -10,7 +10,7 @@ from snqd.items import Item
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, HistoryEntry, Released, Retried
 from snqd.stores.history import error_text, extended, read_history, traceback_text, write_history
 from snqd.stores.sql import queries
-from snqd.stores.sqlite import enqueue
+from snqd.stores.sqlite import enqueue, pauses
 from snqd.stores.sqlite.connection import now
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from snqd.items import NewItem, QueueName
     from snqd.stores.base import Lane, Outcome
+    from snqd.stores.pauses import Pauses
 
 _SQL = queries("sqlite")
 _HEADS = _SQL["heads"]
@@ -174,25 +175,33 @@ def anything_ready(raw: sqlite3.Connection, lanes: Sequence[Lane]) -> bool:
     return any(lane.limit > 0 and _heads(raw, lane.queues) for lane in lanes)
 
 
-def claim(raw: sqlite3.Connection, lanes: Sequence[Lane], claimant: str, lease_seconds: float) -> list[Item]:
-    """Claim for each lane, in the order of handling."""
+def claim(
+    raw: sqlite3.Connection, lanes: Sequence[Lane], paused: Pauses, claimant: str, lease_seconds: float
+) -> tuple[list[Item], int]:
+    """Claim for each lane: the items in the order of handling, and how many were set aside.
+
+    After `KEEP_ROWS` of those it claims no more from that queue: others wait for the write lock.
+    """
     claimed: list[Item] = []
-    token = 0
+    token = aside = 0
     lease_until = now() + lease_seconds
-    for queues, limit in lanes:
+    for queues, limit in paused.open_lanes(lanes):
         wanted = limit
         for queue in _heads(raw, queues) if len(queues) > 1 else queues:
             if wanted <= 0:
                 break
             token = token or raw.execute(_LAST_TOKEN).fetchone()[0] + 1
             rows = raw.execute(_FIRST_READY, (token, queue, wanted)).fetchall()
+            while paused.has_sites and any(paused.covers_site(row[3], row[2]) for row in rows):
+                aside += pauses.clear_way(raw, paused, queue)
+                rows = raw.execute(_FIRST_READY, (token, queue, wanted)).fetchall() if aside < pauses.KEEP_ROWS else []
             if rows:
                 raw.execute(_CLAIM, (claimant, lease_until, token, json.dumps([row[0] for row in rows])))
                 claimed.extend(map(Item._make, rows))
                 wanted -= len(rows)
     if claimed:
         raw.execute(_USE_TOKEN, (token,))
-    return claimed
+    return claimed, aside
 
 
 def _heads(raw: sqlite3.Connection, queues: Sequence[QueueName]) -> list[QueueName]:
