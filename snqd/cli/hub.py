@@ -29,8 +29,8 @@ class HubAbsent(SnqdError):
 
 def ask(config: Config, request: dict[str, Any], *, seconds: float = _SECONDS) -> dict[str, Any]:
     """The hub's answer. Raises `HubAbsent`, or the `SnqdError` that it answered with."""
-    from snqd.hub.ask import ask_hub
     from snqd.supervisor.runtime import likely_folders, socket_path
+    from snqd.telemetry.asking import ask_hub
 
     problem = ""
     for folder in likely_folders(config.daemon):

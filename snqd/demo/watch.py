@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError
-from snqd.hub.ask import ask_hub
+from snqd.telemetry.asking import ask_hub
 from snqd.telemetry.feed import Feed
 from snqd.telemetry.fleet import Fleet
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from snqd.errors import SnqdError
-from snqd.hub.ask import short_path
+from snqd.telemetry.asking import short_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

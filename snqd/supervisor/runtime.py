@@ -5,21 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snqd.errors import ConfigError
+from snqd.telemetry.folders import SYSTEM_FOLDER, is_private, private_folder, session_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from snqd.config.schema import DaemonConfig
-
-
-SYSTEM_FOLDER = Path("/run/snqd")
-"""Where the unit file of snqd has its runtime folder. Only the daemon itself is told so in its environment."""
 
 
 def runtime_folder(config: DaemonConfig, environ: Mapping[str, str] = os.environ) -> Path:
@@ -33,9 +28,7 @@ def runtime_folder(config: DaemonConfig, environ: Mapping[str, str] = os.environ
         found = folder.lstat()  # in a shared folder, a link may lead anywhere
     except OSError as error:
         raise ConfigError(f"daemon.runtime_dir {folder}: {error.strerror}: name a folder that can be made") from error
-    is_private = stat.S_ISDIR(found.st_mode) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    is_ours = is_private and found.st_uid == os.geteuid()
-    if config.runtime_dir is None and not is_ours:
+    if config.runtime_dir is None and not is_private(found, os.geteuid()):
         raise ConfigError(
             f"{folder} belongs to user {found.st_uid} or can be written by others: "
             "remove it, or set daemon.runtime_dir to a folder of your own"
@@ -49,9 +42,7 @@ def find_runtime_folder(config: DaemonConfig, environ: Mapping[str, str] = os.en
         return Path(config.runtime_dir).absolute()
     if systemd := environ.get("RUNTIME_DIRECTORY"):
         return Path(systemd.split(":")[0])
-    if session := environ.get("XDG_RUNTIME_DIR"):
-        return Path(session) / "snqd"
-    return Path(tempfile.gettempdir()) / f"snqd-{os.geteuid()}"
+    return session_folder(environ) or private_folder(os.geteuid())
 
 
 def pidfile_path(config: DaemonConfig, folder: Path) -> Path:
@@ -78,6 +69,6 @@ def likely_folders(config: DaemonConfig) -> list[Path]:
     if config.runtime_dir is None:
         if config.user is not None:
             with contextlib.suppress(KeyError):
-                folders.append(Path(tempfile.gettempdir()) / f"snqd-{pwd.getpwnam(config.user).pw_uid}")
+                folders.append(private_folder(pwd.getpwnam(config.user).pw_uid))
         folders.append(SYSTEM_FOLDER)
     return list(dict.fromkeys(folders))
