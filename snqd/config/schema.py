@@ -26,8 +26,8 @@ class DaemonConfig(NamedTuple):
     threads: int | None = None
     """Number of workers; unset = one per CPU. 0 = one worker, still supervised. (The name is the original's.)"""
     runtime_dir: str | None = None
-    """Folder for the pidfile and the worker board; unset = `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR/snqd` or a private
-    folder under the system's temporary folder.
+    """Folder for the pidfile and the worker board; unset = `$RUNTIME_DIRECTORY`, else `$XDG_RUNTIME_DIR/snqd`, else a
+    private folder in `$TMPDIR` or `/tmp`.
     """
     pidfile: str | None = None
     """Path of the pidfile; unset = `<runtime_dir>/<name>.pid`."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json  # not msgspec, which takes longer to import than all else that a health check does here
 import os
 import socket
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from snqd.errors import SnqdError
 
@@ -33,13 +32,13 @@ def ask_hub(path: Path, request: dict[str, Any], *, seconds: float) -> dict[str,
     with short_path(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         connection.connect(name)
-        connection.sendall(msgspec.json.encode(request) + b"\n")
+        connection.sendall(json.dumps(request).encode() + b"\n")
         parts = []
         while part := connection.recv(_PART):
             parts.append(part)
             if part.endswith(b"\n"):
                 break
-    answer = msgspec.json.decode(b"".join(parts) or b"null")
+    answer = json.loads(b"".join(parts) or b"null")
     if not isinstance(answer, dict):
         raise ConnectionResetError(f"{path}: the hub left before it answered")
     if not answer.pop("ok", False):

@@ -6,7 +6,6 @@ import contextlib
 import os
 import pwd
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ def find_runtime_folder(config: DaemonConfig, environ: Mapping[str, str] = os.en
         return Path(systemd.split(":")[0])
     if session := environ.get("XDG_RUNTIME_DIR"):
         return Path(session) / "snqd"
-    return Path(tempfile.gettempdir()) / f"snqd-{os.geteuid()}"
+    return _private_folder(os.geteuid(), environ)
 
 
 def pidfile_path(config: DaemonConfig, folder: Path) -> Path:
@@ -78,6 +77,11 @@ def likely_folders(config: DaemonConfig) -> list[Path]:
     if config.runtime_dir is None:
         if config.user is not None:
             with contextlib.suppress(KeyError):
-                folders.append(Path(tempfile.gettempdir()) / f"snqd-{pwd.getpwnam(config.user).pw_uid}")
+                folders.append(_private_folder(pwd.getpwnam(config.user).pw_uid, os.environ))
         folders.append(SYSTEM_FOLDER)
     return list(dict.fromkeys(folders))
+
+
+def _private_folder(uid: int, environ: Mapping[str, str]) -> Path:
+    """Not `tempfile.gettempdir`: where that is depends on what can be written just then, and here two must meet."""
+    return Path(environ.get("TMPDIR") or "/tmp").absolute() / f"snqd-{uid}"  # noqa: S108  (made and checked as ours)
