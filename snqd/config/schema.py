@@ -100,7 +100,9 @@ class TelemetryConfig(NamedTuple):
     """`[telemetry]`: how the daemon tells what it does. None of it can stop or slow the work."""
 
     enabled: bool = True
-    """Run the hub, the process that gathers and tells everything below. Off: only the log and `snqd status`."""
+    """Run the hub, the process that gathers and tells everything below, and count what becomes of items for it. Off:
+    nothing of it, only the log and `snqd status`.
+    """
     listen: str = "auto"
     """UDP address at which monitors subscribe, `HOST:PORT`; `auto` = 127.0.0.1 and port 5480, or the next free one;
     `none` = nowhere. An address that others can reach needs a key.
