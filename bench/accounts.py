@@ -1,4 +1,7 @@
-"""What the ledger costs an item in a worker: nanoseconds for batches of one flow, of several, and of many."""
+"""What the ledger costs an item in a worker: nanoseconds for batches of one flow, of several, and of many.
+
+Beside it what is left without one (`telemetry.enabled = false`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from snqd.items import Item, ItemId, QueueName, SiteName
 from snqd.stores.base import Done, Retried
 from snqd.telemetry.ledger import Ledger
 from snqd.worker.accounts import Accounts, Report, Reports
+from snqd.worker.claims import Claims
 
 ROUNDS = 200
 
@@ -35,10 +39,8 @@ def reports(batch: list[Item], failures: int) -> list[Report]:
     return made
 
 
-def measure(count: int, flows: int, failures: int) -> tuple[float, float]:
+def measure(accounts: Claims, count: int, flows: int, failures: int) -> tuple[float, float]:
     """Nanoseconds an item, at best: of the claim, and of its end."""
-    ledger = Ledger.create()
-    accounts = Accounts(ledger.writer(1))
     batch = items(count, flows)
     made = reports(batch, failures)
     claims, ends = [], []
@@ -54,11 +56,13 @@ def measure(count: int, flows: int, failures: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    print("| batch | flows | failures | claim ns an item | end ns an item |")
-    print("|---|---|---|---|---|")
+    print("| batch | flows | failures | claim ns an item | end ns an item | without a ledger |")
+    print("|---|---|---|---|---|---|")
     for count, flows, failures in ((100, 1, 0), (500, 1, 0), (1000, 1, 0), (500, 1, 10), (500, 10, 0), (500, 500, 0)):
-        claim, end = measure(count, flows, failures)
-        print(f"| {count} | {flows} | {f'1 in {failures}' if failures else 'none'} | {claim:.0f} | {end:.0f} |")
+        ledger = Ledger.create()
+        claim, end = measure(Accounts(ledger.writer(1)), count, flows, failures)
+        off = " + ".join(f"{each:.0f}" for each in measure(Claims(), count, flows, failures))
+        print(f"| {count} | {flows} | {f'1 in {failures}' if failures else 'none'} | {claim:.0f} | {end:.0f} | {off} |")
 
 
 if __name__ == "__main__":

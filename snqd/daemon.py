@@ -79,7 +79,7 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
         channels = Channels.create(slots=_stack_files(config))
         stack.callback(channels.close)
         emitter = Emitter(sink, channels.pipe.sink)
-        crew = _Makers(emitter, sink, channels)
+        crew = _Makers(emitter, Emitter(sink), sink, channels)
         check_startup(config)
         preflight(config, emitter)
         board_file = board_path(config.daemon, folder)
@@ -127,13 +127,14 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
 
 
 class _Makers:
-    """Makes the functions that run in forked children."""
+    """Makes the functions that run in forked children. `log` is the emitter of those that tell no hub."""
 
-    def __init__(self, emitter: Emitter, sink: LogSink | None, channels: Channels) -> None:
+    def __init__(self, emitter: Emitter, log: Emitter, sink: LogSink | None, channels: Channels) -> None:
         from snqd.worker.bell import Bell
 
         self.bell: Bell = Bell()
         self._emitter = emitter
+        self._log = log
         self._sink = sink
         self.channels = channels
 
@@ -145,7 +146,7 @@ class _Makers:
                 self._sink.bind(worker=seat.worker)
             self.channels.enter(seat.slot)
             try:
-                parts = wiring.make_parts(config, seat, self.bell, self._emitter, self.channels)
+                parts = wiring.make_parts(config, seat, self.bell, self._emitter_for(config), self.channels)
             except SnqdError as error:
                 return refuse(seat.view, str(error))
             return run_worker(replace(parts, errand=errand))
@@ -175,13 +176,16 @@ class _Makers:
             # What it counts goes to a slot that no worker has: its seat is that of a dead one.
             seat = replace(seat, slot=SLOTS - 1, view=seat.board.slot(SLOTS - 1))
             self.channels.enter(seat.slot)
-            parts = wiring.make_parts(config, seat, self.bell, self._emitter, self.channels)
+            parts = wiring.make_parts(config, seat, self.bell, self._emitter_for(config), self.channels)
             parts.store.connect()
             repair_all(parts)
             parts.store.close()
             return WorkerExit.OK
 
         return run
+
+    def _emitter_for(self, config: Config) -> Emitter:
+        return self._emitter if config.telemetry.enabled else self._log
 
 
 def _stack_files(config: Config) -> int:
@@ -286,15 +290,15 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
 
     sink = LogSink(choose_form(config.daemon.log_format))
     bridge_logging(sink)
-    channels = Channels.create(slots=0)  # nobody reads them, and a worker need not know that
+    channels = Channels.create(slots=0)  # nobody reads them
     quiet = Emitter(note, _OnlyTrouble(sink))
     preflight(config, quiet)
     threads = 1 if max_items is not None else config.daemon.threads
-    daemon = replace(config.daemon, threads=threads, name=f"{config.daemon.name}-drain")
-    config = replace(config, daemon=daemon)
+    daemon = config.daemon._replace(threads=threads, name=f"{config.daemon.name}-drain")
+    config = config._replace(daemon=daemon, telemetry=config.telemetry._replace(enabled=False))
     errand = Errand(max_items=max_items, until=time.monotonic() + max_seconds if max_seconds is not None else None)
     with tempfile.TemporaryDirectory(prefix="snqd-drain-") as folder:
-        makers = _Makers(quiet, sink, channels)
+        makers = _Makers(quiet, quiet, sink, channels)
         supervisor = Supervisor(
             config=daemon,
             board=Board.create(Path(folder) / "board", daemon=daemon.name),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NewType
 import msgspec
 
 from snqd.errors import BadItem
+from snqd.names import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +26,6 @@ QueueName = NewType("QueueName", str)
 
 DEFAULT_SITE = SiteName("default")
 DEFAULT_FRAME_LIMIT_BYTES = 1024 * 1024
-NAME_LIMIT = 63
-"""Longest name of a site or queue, in characters."""
 UNIQUE_KEY_LIMIT = 255
 """Longest unique key, in characters."""
 PRIORITY_LOWEST, PRIORITY_HIGHEST = -32768, 32767
@@ -75,18 +74,6 @@ class Item(NamedTuple):
 
 
 _codec = itemgetter(4)
-
-
-def check_name(kind: str, name: str) -> str:
-    """Return `name` if it may name a site or queue, else raise `BadItem`."""
-    if not isinstance(name, str):
-        raise BadItem(f"{kind} name {name!r} is not valid: it is a string")
-    if not name or len(name) > NAME_LIMIT or not name.isprintable() or name != name.strip():
-        shown = repr(name if len(name) <= NAME_LIMIT else name[:NAME_LIMIT] + "…")
-        raise BadItem(
-            f"{kind} name {shown} is not valid: use 1 to {NAME_LIMIT} printable characters, without spaces at the ends"
-        )
-    return name
 
 
 @lru_cache(maxsize=4096)

@@ -201,13 +201,16 @@ def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter, c
     """Everything that one worker process is made of. Call after the fork."""
     from snqd.telemetry.board import Word
     from snqd.telemetry.events import WorkerReady
+    from snqd.telemetry.no_book import NoBook
     from snqd.worker.accounts import Accounts
+    from snqd.worker.claims import Claims
     from snqd.worker.parts import Parts
 
     registry = load_registry(config)
     handlers = served(registry, config)
     store = open_store(config)
-    book = channels.ledger.writer(seat.slot)
+    open_book = channels.ledger.writer if config.telemetry.enabled else NoBook
+    book = open_book(seat.slot)
     born_ns = seat.view.get(Word.SPAWNED_NS)
 
     def on_ready() -> None:
@@ -232,8 +235,9 @@ def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter, c
         board=seat.board,
         view=seat.view,
         ledger=channels.ledger,
+        open_book=open_book,
         book=book,
-        accounts=Accounts(book),
+        accounts=Claims() if isinstance(book, NoBook) else Accounts(book),
         stack_file=channels.stacks.for_slot(seat.slot),
         bell=bell,
         lifeline_fd=seat.lifeline_fd,

@@ -40,11 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    from snqd.cli.health import health, plain_form
+
+    instruction = os.environ.get(COMPLETION_VARIABLE)
+    if not instruction and (form := plain_form(words)) is not None:
+        from snqd.config.load import Loader
+
+        return health(Loader(file=form.file).load, form.kind)
+    return _run_click(words, instruction)
+
+
+def _run_click(words: list[str], instruction: str | None = None) -> int:
+    """Let click understand the words. `instruction`: what a shell asks of its completion."""
     import click
 
     from snqd.cli.app import app
 
-    if instruction := os.environ.get(COMPLETION_VARIABLE):
+    if instruction:
         from click.shell_completion import shell_complete
 
         return shell_complete(app, {}, "snqd", COMPLETION_VARIABLE, instruction)

@@ -2,62 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
+from snqd.cli import health as probing
+from snqd.cli.asking import ask
 from snqd.cli.exits import Exit
 from snqd.cli.options import HELP_FLAGS, common_options, load
-from snqd.errors import SnqdError
 
-if TYPE_CHECKING:
-    from snqd.config.schema import Config
-
-_SECONDS = 2.0
 _STACK_SECONDS = 10.0
-UNKNOWN = 3
-"""What Nagios reads as: it cannot be known."""
-
-
-class HubAbsent(SnqdError):
-    """There is nobody to ask. `is_running`: the daemon itself is there."""
-
-    def __init__(self, message: str, *, is_running: bool) -> None:
-        super().__init__(message)
-        self.is_running = is_running
-
-
-def ask(config: Config, request: dict[str, Any], *, seconds: float = _SECONDS) -> dict[str, Any]:
-    """The hub's answer. Raises `HubAbsent`, or the `SnqdError` that it answered with."""
-    from snqd.supervisor.runtime import likely_folders, socket_path
-    from snqd.telemetry.asking import ask_hub
-
-    problem = ""
-    for folder in likely_folders(config.daemon):
-        path = socket_path(config.daemon, folder)
-        try:
-            return ask_hub(path, request, seconds=seconds)
-        except FileNotFoundError:
-            continue
-        except PermissionError:
-            problem = problem or f"{path} belongs to another user: ask as that user or as root"
-        except TimeoutError:
-            problem = f"{path}: the hub has not answered within {seconds:g} s"
-        except OSError as error:
-            problem = problem or f"{path}: {error.strerror or error}"
-    raise _absent(config, problem)
-
-
-def _absent(config: Config, problem: str) -> HubAbsent:
-    from snqd.cli.daemon_view import read_daemon
-
-    daemon = read_daemon(config)
-    if daemon.pid is None:
-        return HubAbsent(daemon.absence, is_running=False)
-    if not config.telemetry.enabled:
-        problem = "telemetry.enabled is false: set it and restart the daemon"
-    said = problem or "it has just started, or its hub is being replaced: ask again"
-    return HubAbsent(f"daemon {config.daemon.name!r} runs, but its hub cannot be asked: {said}", is_running=True)
 
 
 @click.command(
@@ -79,17 +31,7 @@ Examples:
 @common_options
 def health(*, kind: str | None) -> int:
     """Say in one line how the daemon on this host is, with performance data. No database is asked."""
-    try:
-        answer = ask(load().config, {"ask": "health", "kind": kind or "full"})
-    except HubAbsent as error:
-        word, code = ("UNKNOWN", UNKNOWN) if error.is_running else ("CRITICAL", 2)
-        click.echo(f"SNQD {word} - {error}")
-        return code
-    except SnqdError as error:
-        click.echo(f"SNQD UNKNOWN - {error}")
-        return UNKNOWN
-    click.echo(answer["line"])
-    return int(answer["code"])
+    return probing.health(load, kind or "full")
 
 
 @click.command(

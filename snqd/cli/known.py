@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from snqd.config.values import nearest
 from snqd.errors import BadItem, HandlerError
-from snqd.items import check_name
+from snqd.names import check_name
 
 if TYPE_CHECKING:
     from snqd.config.schema import Config

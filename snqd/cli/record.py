@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from snqd.cli.asking import ask
 from snqd.cli.exits import Exit
-from snqd.cli.hub import ask
 from snqd.cli.options import HELP_FLAGS, common_options, load
 from snqd.cli.output import narrate, size_words
 from snqd.errors import SnqdError

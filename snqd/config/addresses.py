@@ -30,7 +30,7 @@ KEY_MOST = 1024
 
 _FORM = "must be HOST:PORT, as in '127.0.0.1:5480' or '[::1]:5480'"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 _KEY_FILE_LIMIT = 4096
 
 
@@ -133,7 +133,7 @@ def _host(text: str) -> str:
         raise ValueError(f"{_FORM}: an IPv6 address goes in brackets")
     if re.fullmatch(r"[0-9.]+", text) and _ip(text) is None:
         raise ValueError(f"{_FORM}: the host is no IPv4 address")
-    if len(text) > 253 or not _NAME.fullmatch(text):
+    if len(text) > 253 or not re.fullmatch(_NAME, text):
         raise ValueError(f"{_FORM}: the host is no name and no address")
     return text
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_POSITION = re.compile(r"\s*\((?:at (?:line (\d+), column (\d+)|end of document))\)$")
+_POSITION = r"\s*\((?:at (?:line (\d+), column (\d+)|end of document))\)$"
 
 KeyPath = tuple[str, ...]
 
@@ -66,7 +66,7 @@ def _read(path: Path) -> str:
 
 
 def _syntax_message(path: Path, message: str, text: str) -> str:
-    position = _POSITION.search(message)
+    position = re.search(_POSITION, message)
     if position is None:
         return f"{path}: not valid TOML: {message}"
     line, column = position[1] or str(text.count("\n") + 1), position[2]

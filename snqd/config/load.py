@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.config.contradictions import contradictions
 from snqd.config.schema import Config, QueueConfig
@@ -37,43 +37,49 @@ class ConfigProblems(ConfigError):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A configuration, the file it came from (None: no file), and the origin of every value that was given."""
 
     config: Config
     path: Path | None
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = MappingProxyType({})
 
     def origin(self, key: str) -> Origin:
         return self.origins.get(key, DEFAULT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
     """Remembers what the command was started with, so that a reload means the same file, variables and flags.
 
-    `cwd` is the working directory at start: a detached daemon leaves it.
+    `file` is the value of `--config`. `flags`: key → (flag, value), as in `{"daemon.threads": ("--threads", 4)}`; text
+    is parsed as from the environment. `environ` and `cwd` are the process's own unless given: a detached daemon leaves
+    its working directory.
     """
 
-    file: str | None = None
-    """Value of `--config`."""
-    flags: Mapping[str, tuple[str, object]] = field(default_factory=dict)
-    """Key → (flag, value): `{"daemon.threads": ("--threads", 4)}`. Text is parsed as from the environment."""
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    cwd: Path = field(default_factory=Path.cwd)
+    def __init__(
+        self,
+        *,
+        file: str | None = None,
+        flags: Mapping[str, tuple[str, object]] | None = None,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        self._file = file
+        self._flags = flags or {}
+        self._environ = dict(os.environ if environ is None else environ)
+        self._cwd = cwd or Path.cwd()
 
     def load(self) -> Loaded:
         """Read and check everything. Blocks on files only. Raises `ConfigError`."""
-        path = find_file(self.file, self.environ, self.cwd)
+        path = find_file(self._file, self._environ, self._cwd)
         sources = [] if path is None else [read_file(path)]
-        sources += [read_environment(self.environ, self.cwd), read_flags(self.flags, self.cwd)]
+        sources += [read_environment(self._environ, self._cwd), read_flags(self._flags, self._cwd)]
         given = {entry.key: entry for source in sources for entry in source.given}
         problems = [problem for source in sources for problem in source.problems]
         problems += contradictions(given)
         if problems:
             raise ConfigProblems(problems)
-        config = _build(given.values(), sources, self.cwd)
+        config = _build(given.values(), sources, self._cwd)
         return Loaded(config, path, {entry.key: entry.origin for entry in given.values()})
 
 

@@ -116,7 +116,7 @@ _OTHER = """\
 | `SNQD_CONFIG` | path of the configuration file, when there is no `--config` |
 | `SNQD_DEBUG` | `1`: errors show their traceback |
 | `SNQD_TEST_DSN` | PostgreSQL server that the test suite uses |
-| `RUNTIME_DIRECTORY`, `XDG_RUNTIME_DIR` | where the runtime folder is, see `daemon.runtime_dir` |
+| `RUNTIME_DIRECTORY`, `XDG_RUNTIME_DIR`, `TMPDIR` | where the runtime folder is, see `daemon.runtime_dir` |
 """
 
 

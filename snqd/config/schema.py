@@ -1,20 +1,22 @@
-"""The settings: one frozen dataclass per section of the TOML file.
+"""The settings: one named tuple per section of the TOML file.
 
 The docstring under a field is its entry in `docs/configuration.md`, which is generated from here.
 Durations are in seconds and say so in their name.
+
+Named tuples and not dataclasses, whose classes take eight times as long to make: every command reads its
+configuration, and a health check that comes every few seconds does little else. For the same reason annotations are
+left to be types here, and not texts that `settings.py` would have to evaluate.
 """
 
-from __future__ import annotations
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
-
-Settings = dict[str, Any]
+Settings = Mapping[str, Any]
 """Free-form values of the application: snqd carries them to the handlers and does not look inside."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonConfig:
+class DaemonConfig(NamedTuple):
     """`[daemon]`: the supervisor and its workers."""
 
     name: str = "main"
@@ -24,8 +26,8 @@ class DaemonConfig:
     threads: int | None = None
     """Number of workers; unset = one per CPU. 0 = one worker, still supervised. (The name is the original's.)"""
     runtime_dir: str | None = None
-    """Folder for the pidfile and the worker board; unset = `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR/snqd` or a private
-    folder under the system's temporary folder.
+    """Folder for the pidfile and the worker board; unset = `$RUNTIME_DIRECTORY`, else `$XDG_RUNTIME_DIR/snqd`, else a
+    private folder in `$TMPDIR` or `/tmp`.
     """
     pidfile: str | None = None
     """Path of the pidfile; unset = `<runtime_dir>/<name>.pid`."""
@@ -63,8 +65,7 @@ class DaemonConfig:
     """Kill a worker whose loop has not beaten for this long while no item is running in it, and a hub likewise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreConfig:
+class StoreConfig(NamedTuple):
     """`[store]`: where the items are."""
 
     url: str = "sqlite:///snqd.db"
@@ -95,12 +96,13 @@ class StoreConfig:
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TelemetryConfig:
+class TelemetryConfig(NamedTuple):
     """`[telemetry]`: how the daemon tells what it does. None of it can stop or slow the work."""
 
     enabled: bool = True
-    """Run the hub, the process that gathers and tells everything below. Off: only the log and `snqd status`."""
+    """Run the hub, the process that gathers and tells everything below, and count what becomes of items for it. Off:
+    nothing of it, only the log and `snqd status`.
+    """
     listen: str = "auto"
     """UDP address at which monitors subscribe, `HOST:PORT`; `auto` = 127.0.0.1 and port 5480, or the next free one;
     `none` = nowhere. An address that others can reach needs a key.
@@ -151,8 +153,7 @@ class TelemetryConfig:
     """Tell the Python stack of an item that runs unusually long, once (no values of variables, no payload)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmsConfig:
+class AlarmsConfig(NamedTuple):
     """`[alarms]`: when the daemon calls for help. 0 turns an alarm off."""
 
     lag_seconds: float = 300.0
@@ -183,8 +184,7 @@ class AlarmsConfig:
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandlersConfig:
+class HandlersConfig(NamedTuple):
     """`[handlers]`: where handlers come from."""
 
     modules: tuple[str, ...] = ()
@@ -193,8 +193,7 @@ class HandlersConfig:
     """Also register handlers of installed packages (entry point group `snqd.handlers`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueConfig:
+class QueueConfig(NamedTuple):
     """`[queue.NAME]`: overrides what the handler of that queue declares. Unset = the handler's own."""
 
     group: str | None = None
@@ -219,27 +218,25 @@ class QueueConfig:
     """Send a no-op item through the queue this often, as proof that it is worked; unset or 0 = none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SitesConfig:
+class SitesConfig(NamedTuple):
     """`[sites]`: where sites (tenants) come from, besides `[site.NAME]` tables."""
 
     directory: str | None = None
     """Folder with one `NAME.toml` per site; each holds the site's settings. Relative to the configuration file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(NamedTuple):
     """The whole configuration. `site` maps a site's name to its settings, which override `settings`.
 
     No site declared anywhere = exactly one site, `default`.
     """
 
-    daemon: DaemonConfig = field(default_factory=DaemonConfig)
-    store: StoreConfig = field(default_factory=StoreConfig)
-    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
-    alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
-    handlers: HandlersConfig = field(default_factory=HandlersConfig)
-    queue: dict[str, QueueConfig] = field(default_factory=dict)
-    sites: SitesConfig = field(default_factory=SitesConfig)
-    site: dict[str, Settings] = field(default_factory=dict)
-    settings: Settings = field(default_factory=dict)
+    daemon: DaemonConfig = DaemonConfig()
+    store: StoreConfig = StoreConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+    alarms: AlarmsConfig = AlarmsConfig()
+    handlers: HandlersConfig = HandlersConfig()
+    queue: Mapping[str, QueueConfig] = MappingProxyType({})
+    sites: SitesConfig = SitesConfig()
+    site: Mapping[str, Settings] = MappingProxyType({})
+    settings: Settings = MappingProxyType({})

@@ -10,17 +10,15 @@ SECRET_KEYS = ("telemetry.key",)
 """Settings that are shown as `HIDDEN`, whatever their value."""
 HIDDEN = "***"
 
-_IN_AUTHORITY = re.compile(r"(://[^:/@\s]*:)\S*@")  # up to the last @: a password may hold one, a host may not
-_IN_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'?|[^&\s]*)")
-_SECRET_KEY = re.compile(
-    r"(?i)(pass|passwd|password|passphrase|secret|token|credential|dsn|private|apikey|(^|_)key)s?$"
-)
+_IN_AUTHORITY = r"(://[^:/@\s]*:)\S*@"  # up to the last @: a password may hold one, a host may not
+_IN_PARAMETER = r"(?i)\b((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'?|[^&\s]*)"
+_HIDDEN_KEY = r"(?i)(pass|passwd|password|passphrase|secret|token|credential|dsn|private|apikey|(^|_)key)s?$"
 
 
 def redact_url(url: str) -> str:
     """`url` (also libpq's `key=value` form) without its password."""
-    without = _IN_AUTHORITY.sub(rf"\g<1>{HIDDEN}@", url)
-    return _IN_PARAMETER.sub(rf"\g<1>{HIDDEN}", without)
+    without = re.sub(_IN_AUTHORITY, rf"\g<1>{HIDDEN}@", url)
+    return re.sub(_IN_PARAMETER, rf"\g<1>{HIDDEN}", without)
 
 
 def redacted(key: str, value: Any) -> Any:
@@ -34,7 +32,7 @@ def redact_settings(value: Any, key: str = "") -> Any:
     """A copy of free-form settings in which secret-looking values are hidden, at any depth."""
     if isinstance(value, dict):
         return {name: redact_settings(inner, name) for name, inner in value.items()}
-    if _SECRET_KEY.search(key):
+    if re.search(_HIDDEN_KEY, key):
         return HIDDEN
     if isinstance(value, list):
         return [redact_settings(inner) for inner in value]

@@ -1,13 +1,12 @@
-"""The schema as data: every setting with its kind, default and environment variable, read from the dataclasses."""
+"""The schema as data: every setting with its kind, default and environment variable, read from the schema."""
 
 from __future__ import annotations
 
 import types
 import typing
-from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from snqd.config.schema import (
     AlarmsConfig,
@@ -19,7 +18,7 @@ from snqd.config.schema import (
     TelemetryConfig,
 )
 
-SECTIONS: dict[str, type] = {
+SECTIONS: dict[str, Any] = {
     "daemon": DaemonConfig,
     "store": StoreConfig,
     "telemetry": TelemetryConfig,
@@ -27,7 +26,7 @@ SECTIONS: dict[str, type] = {
     "handlers": HandlersConfig,
     "sites": SitesConfig,
 }
-"""Tables with fixed keys, which can also be set from the environment."""
+"""Tables with fixed keys, which can also be set from the environment, and their named tuples."""
 
 QUEUE = "queue"
 """Prefix of the tables `[queue.NAME]`, whose keys are those of `QueueConfig`."""
@@ -47,8 +46,7 @@ class Kind(StrEnum):
     CHOICE = "one of"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """One key. `key` is `section.name`; for queues `queue.*.name`."""
 
     key: str
@@ -73,30 +71,27 @@ class Setting:
         return str(self.kind)
 
 
-@cache
 def settings() -> dict[str, Setting]:
     """Every setting by its key, in the order of the schema."""
-    found = {}
-    for section, owner in SECTIONS.items():
-        found.update({setting.key: setting for setting in _of(owner, section)})
-    found.update({setting.key: setting for setting in _of(QueueConfig, f"{QUEUE}.*")})
-    return found
+    tables = map(settings_in, (*SECTIONS, QUEUE))
+    return {setting.key: setting for table in tables for setting in table.values()}
+
+
+@cache
+def settings_in(table: str) -> dict[str, Setting]:
+    """The settings of a section, or of `queue`, by name. Only the tables that are asked for are looked through."""
+    prefix, owner = (f"{QUEUE}.*", QueueConfig) if table == QUEUE else (table, SECTIONS[table])
+    hints = typing.get_type_hints(owner)
+    return {name: _setting(f"{prefix}.{name}", hints[name], owner._field_defaults[name]) for name in owner._fields}
 
 
 def setting_of(key: str) -> Setting:
     """The setting of a full key; `queue.mail.group` is found as `queue.*.group`. Raises `KeyError`."""
-    if key.startswith(f"{QUEUE}."):
-        return settings()[f"{QUEUE}.*.{key.rpartition('.')[2]}"]
-    return settings()[key]
-
-
-def _of(owner: Any, prefix: str) -> list[Setting]:
-    hints = typing.get_type_hints(owner)
-    return [_setting(f"{prefix}.{field.name}", hints[field.name], field.default) for field in fields(owner)]
+    table, _dot, name = key.rpartition(".")
+    return settings_in(table.partition(".")[0])[name]
 
 
 def _setting(key: str, hint: Any, default: Any) -> Setting:
-    assert default is not MISSING, f"{key}: every setting has a default"
     if isinstance(hint, types.UnionType):  # X | None
         (hint,) = (part for part in typing.get_args(hint) if part is not types.NoneType)
     if typing.get_origin(hint) is Literal:

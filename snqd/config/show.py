@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,15 +71,14 @@ def _words(value: Any) -> str:
 def _flat(config: Config, *, is_redacted: bool = True) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for section, owner in SECTIONS.items():
-        for field in fields(owner):
-            key = f"{section}.{field.name}"
-            value = getattr(getattr(config, section), field.name)
+        for name in owner._fields:
+            key = f"{section}.{name}"
+            value = getattr(getattr(config, section), name)
             found[key] = redacted(key, value) if is_redacted else value
     for queue, overrides in config.queue.items():
-        for field in fields(overrides):
-            value = getattr(overrides, field.name)
+        for name, value in overrides._asdict().items():
             if value is not None:
-                found[f"{QUEUE}.{queue}.{field.name}"] = value
+                found[f"{QUEUE}.{queue}.{name}"] = value
     for table in FREE_FORM:
         values = getattr(config, table)
         for key, value in (redact_settings(values) if is_redacted else values).items():

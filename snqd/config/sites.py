@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.config.document import Document
 from snqd.errors import BadItem, ConfigError
-from snqd.items import DEFAULT_SITE, SiteName, check_name
+from snqd.items import DEFAULT_SITE, SiteName
+from snqd.names import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

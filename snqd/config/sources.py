@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 from snqd.config.document import Document
 from snqd.config.secrets import redacted
-from snqd.config.settings import FREE_FORM, QUEUE, SECTIONS, Setting, setting_of, settings
+from snqd.config.settings import FREE_FORM, QUEUE, SECTIONS, Setting, setting_of, settings, settings_in
 from snqd.config.values import check, from_text, from_toml, nearest
 from snqd.errors import BadItem, ConfigError
+from snqd.names import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ _PATH_KEYS = (
 )  # fmt: skip
 _SQLITE = "sqlite:///"
 # An orchestrator announces a service called "snqd" to every container with variables like these.
-_SERVICE_LINK = re.compile(r"_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)$")
+_SERVICE_LINK = r"_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)$"
 
 
 class Origin(NamedTuple):
@@ -112,14 +113,15 @@ def read_file(path: Path) -> Source:
 
 def read_environment(environ: Mapping[str, str], cwd: Path) -> Source:
     """The settings of variables `SNQD_<SECTION>_<KEY>`. An empty variable counts as not set."""
-    by_variable = {setting.variable: key for key, setting in settings().items() if setting.variable}
     source = Source()
-    for variable, text in environ.items():
-        if not variable.startswith("SNQD_") or variable in OTHER_VARIABLES or not text:
+    ours = {name: text for name, text in environ.items() if name.startswith("SNQD_") and name not in OTHER_VARIABLES}
+    by_variable = {setting.variable: key for key, setting in settings().items() if setting.variable} if ours else {}
+    for variable, text in ours.items():
+        if not text:
             continue
         if variable in by_variable:
             source.add(by_variable[variable], text, Origin(f"environment {variable}"), cwd, is_text=True)
-        elif not _SERVICE_LINK.search(variable):
+        elif not re.search(_SERVICE_LINK, variable):
             source.problems.extend(_unknown_variable(variable, [str(known) for known in by_variable]))
     return source
 
@@ -141,8 +143,6 @@ def _exists(path: Path) -> bool:
 
 
 def _add_queue(source: Source, document: Document, queue: str, keys: object) -> None:
-    from snqd.items import check_name  # brings a JSON library that a plain configuration does not need
-
     try:
         check_name("queue", queue)
     except BadItem as error:
@@ -157,8 +157,7 @@ def _add_queue(source: Source, document: Document, queue: str, keys: object) -> 
 
 
 def _add_table(source: Source, document: Document, path: tuple[str, ...], table: dict[str, Any]) -> None:
-    section = path[0] if path[0] != QUEUE else f"{QUEUE}.*"
-    known = {setting.name: setting for key, setting in settings().items() if key.rpartition(".")[0] == section}
+    known = settings_in(path[0])
     for name, found in table.items():
         origin = Origin(str(document.path), document, (*path, name))
         if name in known:

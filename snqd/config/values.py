@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from snqd.config.addresses import AUTO, NONE, check_key, check_spoof, parse_address, parse_networks, parse_target
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 URL_SCHEMES = ("sqlite", "postgresql", "postgres", "memory", "inline")
-_MEMORY = re.compile(r"(?i)(\d+(?:\.\d+)?)\s*(%|[kmgt]?)(?:i?b)?")
+_MEMORY = r"(?i)(\d+(?:\.\d+)?)\s*(%|[kmgt]?)(?:i?b)?"
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -160,7 +159,7 @@ def parse_memory_limit(text: str) -> MemoryLimit:
     """Understand `90%`, `300M`, `1.5G`, plain bytes, or `none`. Raises `ValueError`."""
     if text.strip().lower() == "none":
         return MemoryLimit()
-    found = _MEMORY.fullmatch(text.strip())
+    found = re.fullmatch(_MEMORY, text.strip())
     if found is not None and found[2] == "%" and 0 < float(found[1]) <= 100:
         return MemoryLimit(fraction=float(found[1]) / 100)
     if found is not None and found[2] != "%":
@@ -255,6 +254,8 @@ def _check_spoof(text: str | None) -> None:
 def _check_command(text: str | None) -> None:
     if text is None:
         return
+    import shlex  # few have one
+
     try:
         words = shlex.split(text)
     except ValueError:

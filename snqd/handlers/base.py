@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from snqd.errors import HandlerError
-from snqd.items import check_name
+from snqd.names import check_name
 from snqd.retry import Backoff
 
 if TYPE_CHECKING:

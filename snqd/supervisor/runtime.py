@@ -42,7 +42,7 @@ def find_runtime_folder(config: DaemonConfig, environ: Mapping[str, str] = os.en
         return Path(config.runtime_dir).absolute()
     if systemd := environ.get("RUNTIME_DIRECTORY"):
         return Path(systemd.split(":")[0])
-    return session_folder(environ) or private_folder(os.geteuid())
+    return session_folder(environ) or private_folder(os.geteuid(), environ)
 
 
 def pidfile_path(config: DaemonConfig, folder: Path) -> Path:
@@ -69,6 +69,6 @@ def likely_folders(config: DaemonConfig) -> list[Path]:
     if config.runtime_dir is None:
         if config.user is not None:
             with contextlib.suppress(KeyError):
-                folders.append(private_folder(pwd.getpwnam(config.user).pw_uid))
+                folders.append(private_folder(pwd.getpwnam(config.user).pw_uid, os.environ))
         folders.append(SYSTEM_FOLDER)
     return list(dict.fromkeys(folders))

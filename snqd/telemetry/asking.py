@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json  # not msgspec, which takes longer to import than all else that a health check does here
 import os
 import socket
 import time
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from snqd.errors import SnqdError
 from snqd.telemetry.folders import usual_folders
@@ -51,7 +50,7 @@ def ask_hub(path: Path, request: dict[str, Any], *, seconds: float) -> dict[str,
     with short_path(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         connection.connect(name)
-        connection.sendall(msgspec.json.encode(request) + b"\n")
+        connection.sendall(json.dumps(request).encode() + b"\n")
         parts = []
         while part := connection.recv(_PART):
             parts.append(part)
@@ -61,8 +60,8 @@ def ask_hub(path: Path, request: dict[str, Any], *, seconds: float) -> dict[str,
                 raise TimeoutError("timed out")
             connection.settimeout(left)
     try:
-        answer = msgspec.json.decode(b"".join(parts) or b"null")
-    except msgspec.MsgspecError as error:  # it was cut off, or is no hub
+        answer = json.loads(b"".join(parts) or b"null")
+    except ValueError as error:  # it was cut off, or is no hub
         raise ConnectionResetError(f"{path}: no answer of a hub: {error}") from error
     if not isinstance(answer, dict):
         raise ConnectionResetError(f"{path}: the hub left before it answered")

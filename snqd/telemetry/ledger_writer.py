@@ -13,7 +13,7 @@ from snqd.telemetry.histogram import BOUNDS_NS, tally
 from snqd.telemetry.ledger_layout import CHUNK, Count, Head, Part, name_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _ENDS = (
     Count.HANDLED, Count.FAILED, Count.RETRIED, Count.RELEASED, Count.DISCARDED, Count.BAD_ITEMS, Count.LEASES_LOST,
@@ -180,6 +180,13 @@ class LedgerWriter:
     def add(self, row: int, count: int, number: int) -> None:
         """Count at once. Call `tell` then."""
         self.words[row + count] += number
+
+    def count(self, queue: str, site: str, counts: Mapping[int, int]) -> None:
+        """Count at once what was committed outside of an exchange."""
+        row = self.row(queue, site)
+        for count, number in counts.items():
+            self.add(row, count, number)
+        self.tell((row,))
 
     def claim(self, flows: Iterable[tuple[tuple[str, str], int]]) -> list[int]:
         """Count claims of each flow (queue and site) at once; its row."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, cast
 from snqd.items import CANARY
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, Released, Retried
 from snqd.telemetry.ledger import Count
+from snqd.worker.claims import Claims
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -101,19 +102,15 @@ class Batch:
         self.canaries: list[Item] = []
 
 
-class Accounts:
-    """One per worker; the store's thread uses it. The main one calls `acked` and reads `ran`."""
+class Accounts(Claims):
+    """The claims of a worker, and what became of each of them."""
 
     def __init__(self, ledger: LedgerWriter) -> None:
+        super().__init__()
         self._ledger = ledger
-        self.held: dict[ItemId, Item] = {}
-        """The claims that have not ended."""
         self._row = 0
         self._rows: dict[ItemId, int] | None = None
         """The row of each claim in `held`; None = `_row` is that of all."""
-        self._lost: set[tuple[ItemId, int]] = set()
-        self.ran: dict[str, int] = {}
-        """Handlings that have ended, by queue, since the process began: what its memory's growth is attributed by."""
 
     # ---- claims
 
@@ -177,14 +174,10 @@ class Accounts:
     # ---- their ends
 
     def acked(self, item: Item) -> None:
-        """A handler's own transaction has acked the item. Call in the main thread, before it is reported."""
         self._ledger.acked(self._row_of(item.id) or 0)
 
     def stage(self, reports: Reports, *, with_repeats: bool) -> Batch:
-        """What to post when the exchange that tells the store these is committed; announced, lest we die of it.
-
-        `with_repeats`: a claim may be in it twice; the first report counts.
-        """
+        """What to post when the exchange that tells the store these is committed; announced, lest we die of it."""
         batch = None if with_repeats or self._lost or reports.kinds != _ONLY_DONE else self._done(reports)
         if batch is None:
             batch = self._mixed(reports, {})
@@ -193,8 +186,8 @@ class Accounts:
             self._ledger.announce(batch.stage, witness)
         return batch
 
-    def post(self, batch: Batch, reports: Reports, changed: Mapping[ItemId, Settled]) -> None:
-        """The exchange is committed. `changed`: claims that have ended otherwise than was reported."""
+    def post(self, batch: Batch | None, reports: Reports, changed: Mapping[ItemId, Settled]) -> None:
+        assert batch is not None, "`stage` gives one"
         if changed:
             batch = self._mixed(reports, changed)
         self._ledger.post(batch.stage)

@@ -24,7 +24,7 @@ from snqd.telemetry.events import (
 )
 from snqd.telemetry.exits import Killed
 from snqd.telemetry.ledger import Count
-from snqd.worker.closing import Closing, count_flow
+from snqd.worker.closing import Closing
 from snqd.worker.identity import claimant_of_this_process, is_dead, parse
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from snqd.stores.base import Blamed, GivenBack
     from snqd.telemetry.board import SlotView
     from snqd.telemetry.ledger import LedgerWriter
+    from snqd.telemetry.no_book import NoBook
     from snqd.worker.parts import Parts
 
 _NO_HANDLER_SECONDS = 60.0
@@ -158,7 +159,7 @@ class Care:
         for gone in self._store.reclaim():
             found = True
             counts[gone.claimant] = counts.get(gone.claimant, 0) + gone.items
-            count_flow(self._parts.book, gone.queue, gone.site, {Count.RECLAIMED: gone.items})
+            self._parts.book.count(gone.queue, gone.site, {Count.RECLAIMED: gone.items})
         for claimant, items in counts.items():
             self._tell_reclaimed(items, claimant, "its lease ran out")
         if now >= self._unhandled_at:
@@ -178,7 +179,7 @@ class Care:
                     counts = {Count.RECLAIMED: items}
                     if self._is_of_this_daemon(claimant):  # claimed by its last statement, which nobody counted
                         counts[Count.CLAIMED] = items
-                    count_flow(self._parts.book, queue, site, counts)
+                    self._parts.book.count(queue, site, counts)
                 self._tell_reclaimed(sum(each.items for each in repaired.released), claimant, "its process is gone")
                 found = found or bool(repaired.ids)
         return found
@@ -225,7 +226,7 @@ def repair(parts: Parts, view: SlotView) -> bool:
         return False
     is_own = view.number == parts.view.number
     with ExitStack() as stack:
-        book = parts.book if is_own else parts.ledger.writer(view.number)
+        book = parts.book if is_own else parts.open_book(view.number)
         if not is_own:
             stack.callback(book.close)
         has_lock = stack.enter_context(parts.ledger.lock(view.number, seconds=_LOCK_SECONDS if is_own else 0.0))
@@ -234,7 +235,7 @@ def repair(parts: Parts, view: SlotView) -> bool:
         return _repair(parts, view, book)
 
 
-def _repair(parts: Parts, view: SlotView, book: LedgerWriter) -> bool:
+def _repair(parts: Parts, view: SlotView, book: LedgerWriter | NoBook) -> bool:
     claimant = view.claimant
     blames = _blames(parts.handlers, view)
     if not view.get(Word.UNREPAIRED):

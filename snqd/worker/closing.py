@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from snqd.items import QueueName
     from snqd.stores.base import Repaired
     from snqd.telemetry.ledger import LedgerWriter
+    from snqd.telemetry.no_book import NoBook
 
 _Flow = tuple[str, str]
 
@@ -28,7 +29,7 @@ _Flow = tuple[str, str]
 class Closing:
     """Call `begin`, repair, and call `finish`, holding the slot's lock."""
 
-    def __init__(self, book: LedgerWriter, handlers: Mapping[QueueName, BoundHandler]) -> None:
+    def __init__(self, book: LedgerWriter | NoBook, handlers: Mapping[QueueName, BoundHandler]) -> None:
         self._book = book
         self._by_transaction = {queue for queue, handler in handlers.items() if handler.options.transactional}
         self._was_interrupted = False
@@ -64,7 +65,7 @@ class Closing:
                 known[Count.CLAIMED] = -missing
             elif missing > 0:
                 _add(counts, flow, self._end_of_missing(flow[0]), missing)
-            count_flow(book, *flow, known)
+            book.count(*flow, known)
         book.is_being_repaired = False
 
     def _end_of_missing(self, queue: str) -> int:
@@ -78,11 +79,3 @@ class Closing:
 def _add(counts: dict[_Flow, dict[int, int]], flow: _Flow, count: int, number: int) -> None:
     known = counts.setdefault(flow, {})
     known[count] = known.get(count, 0) + number
-
-
-def count_flow(book: LedgerWriter, queue: str, site: str, counts: Mapping[int, int]) -> None:
-    """Count at once what was committed outside of an exchange."""
-    row = book.row(queue, site)
-    for count, number in counts.items():
-        book.add(row, count, number)
-    book.tell((row,))

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from snqd.telemetry.board import Board, SlotView
     from snqd.telemetry.events import Event
     from snqd.telemetry.ledger import Ledger, LedgerWriter
+    from snqd.telemetry.no_book import NoBook
     from snqd.telemetry.stacks import StackFile
-    from snqd.worker.accounts import Accounts
     from snqd.worker.bell import Bell
+    from snqd.worker.claims import Claims
     from snqd.worker.errand import Errand
 
 
@@ -40,9 +41,12 @@ class Parts:
     board: Board
     view: SlotView
     ledger: Ledger
-    book: LedgerWriter
-    """This slot's part of the ledger."""
-    accounts: Accounts
+    open_book: Callable[[int], LedgerWriter | NoBook]
+    """A slot's part of the ledger; a `NoBook` when nobody reads it."""
+    book: LedgerWriter | NoBook
+    """That of this slot."""
+    accounts: Claims
+    """`Accounts`, unless it is a `NoBook`."""
     stack_file: StackFile | None
     bell: Bell
     lifeline_fd: int

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
     from snqd.items import Item
     from snqd.stores.base import Lane, Outcome, Store
-    from snqd.worker.accounts import Accounts, Report
+    from snqd.worker.accounts import Report
     from snqd.worker.care import Care
+    from snqd.worker.claims import Claims
     from snqd.worker.lanes import WorkLane
     from snqd.worker.parts import Parts
     from snqd.worker.requests import Result
@@ -79,7 +80,7 @@ class StoreThread(threading.Thread):
         self._parts = parts
         self._care = care
         self._store: Store = parts.store
-        self._accounts: Accounts = parts.accounts
+        self._accounts: Claims = parts.accounts
         self._lanes = lanes
         self._on_items = on_items
         self._take_back = take_back

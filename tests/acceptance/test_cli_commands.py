@@ -104,6 +104,28 @@ def test_the_command_line_imports_no_driver_and_no_event_loop_before_the_supervi
         assert done.stdout == "[]\n", what
 
 
+def test_a_health_check_imports_nothing_that_takes_long(snqd: Command) -> None:
+    snqd.write("snqd.toml", "[queue.mail]\nconcurrency = 2\n")
+    slow = ("click", "msgspec", "dataclasses", "inspect", "typing_extensions", "tempfile", "asyncio")
+    source = f"""
+import sys
+from snqd.cli import main
+assert main(["health"]) == 2
+print([name for name in {slow} if name in sys.modules])
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in snqd.environment().items() if not name.startswith("COV")},
+        cwd=snqd.folder,
+        check=True,
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_config_show_tells_value_and_origin_and_no_secret(snqd: Command) -> None:
     snqd.write("snqd.toml", '[store]\nurl = "postgresql://u:hunter2@h/d"\n[settings]\nsmtp_password = "hunter2"\n')
 

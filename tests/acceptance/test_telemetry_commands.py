@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -79,6 +80,36 @@ def test_health_is_a_line_and_a_code_that_nagios_understands(make_daemon: MakeDa
     assert ended.code == 2
     assert ended.out.startswith("SNQD CRITICAL")
     assert "no daemon 'main' runs on this host" in ended.out
+
+
+def test_health_says_the_same_whether_click_read_the_words_or_not(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
+    daemon = make_daemon(sqlite_place, SOURCE)
+    daemon.wait_hub()
+    wait_until(lambda: daemon.command("health").code == 0, "all is well")
+
+    def check(code: int) -> None:
+        for flags in ((), ("--live",), ("--ready",)):
+            plain = daemon.command("health", *flags)
+            by_click = daemon.command("health", *flags, "--store", sqlite_place.url)  # no probe has this option
+            assert (plain.code, by_click.code) == (code, code)
+            assert _without_figures(plain.out) == _without_figures(by_click.out)
+            assert plain.out.startswith("SNQD ")
+            assert plain.err == by_click.err == ""
+
+    check(0)
+    daemon.configure(telemetry={"enabled": "perhaps"})
+    check(3)
+    (daemon.folder / "snqd.toml").write_text("[daemon\n")
+    check(3)
+    (daemon.folder / "snqd.toml").unlink()
+    check(3)
+    daemon.configure()
+    assert daemon.stop() == 0
+    check(2)
+
+
+def _without_figures(line: str) -> str:
+    return re.sub(r"[0-9.]+", "N", line)
 
 
 @pytest.mark.pg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -127,6 +128,44 @@ def test_crashes_and_time_limits_that_end_the_worker_are_failures(make_daemon: M
     deadly, slow = ledger.of("deadly"), ledger.of("slow")
     assert (deadly.claimed, deadly.failed, deadly.dead_lettered, deadly.runs) == (2, 2, 1, 0)
     assert (slow.claimed, slow.failed, slow.dead_lettered, slow.runs) == (1, 1, 1, 0)
+
+
+def test_with_telemetry_off_nothing_is_counted_and_everything_is_handled(make_daemon: MakeDaemon, place: Place) -> None:
+    limits = {"crash_limit": 2, "respawn_delay_seconds": 0.01, "threads": 2}
+    daemon = make_daemon(place, SOURCE, daemon=limits, telemetry={"enabled": False})
+    ledger = OpenLedger(daemon.pid)
+    harmless = ("plain", "pausing", "threaded", "acked", "failing", "later", "pointless")
+
+    place.enqueue_all([new_item(queue, "once") for queue in harmless for _ in range(3)])
+    place.wait_empty()
+    for queue in ("deadly", "slow"):  # one at a time: what runs beside them would be blamed too
+        place.enqueue(queue)
+        place.wait_empty()
+    assert daemon.stop() == 0
+
+    ran = {(fact["queue"], fact["item"]) for fact in daemon.facts("ran")}
+    assert Counter(queue for queue, _item in ran) == {**dict.fromkeys(harmless[:-1], 3), "deadly": 1}
+    assert Counter(dead.queue for dead in place.dead()) == {"deadly": 1, "slow": 1}
+    assert ledger.memory_bytes == 0  # asked first: looking into it takes a page
+    assert ledger.slots() == {}
+
+
+def test_telemetry_that_a_reload_turns_on_counts_from_then_on(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
+    daemon = make_daemon(sqlite_place, SOURCE, telemetry={"enabled": False})
+    ledger = OpenLedger(daemon.pid)
+    sqlite_place.enqueue("plain")
+    sqlite_place.wait_empty()
+
+    daemon.configure(telemetry={"enabled": True})
+    daemon.send(signal.SIGHUP)
+    daemon.wait_event("ReloadFinished")
+    daemon.wait_hub()
+    for queue in ("plain", "deadly"):
+        sqlite_place.enqueue(queue)
+        sqlite_place.wait_empty()
+    assert daemon.stop() == 0
+
+    assert (at_rest(ledger).claimed, ledger.of("plain").handled) == (4, 1)
 
 
 CHAOS = """

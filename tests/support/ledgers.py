@@ -50,6 +50,11 @@ class OpenLedger:
         path = next(link for link in links if "snqd-ledger" in str(link.readlink()))
         self._ledger = Ledger(os.open(path, os.O_RDWR))
 
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes. The file is sparse."""
+        return os.fstat(self._ledger._descriptor).st_blocks * 512
+
     def slots(self) -> dict[int, list[FlowCounts]]:
         found = {}
         for slot in self._ledger.used():

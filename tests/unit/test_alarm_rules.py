@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 
 from snqd.config.schema import AlarmsConfig, Config, QueueConfig
 from snqd.hub.alarm_rules import rules_of
@@ -8,8 +8,8 @@ from snqd.telemetry.rules import AlarmRules, QueueRules
 
 
 def test_every_threshold_of_the_configuration_is_judged_by() -> None:
-    names = [each.name for each in fields(AlarmsConfig) if each.name != "exec"]
-    alarms = replace(AlarmsConfig(), **{name: float(at) for at, name in enumerate(names, start=1)})  # type: ignore[arg-type]
+    names = [name for name in AlarmsConfig._fields if name != "exec"]
+    alarms = AlarmsConfig(**{name: float(at) for at, name in enumerate(names, start=1)})  # type: ignore[arg-type]
 
     rules = rules_of(Config(alarms=alarms))
 

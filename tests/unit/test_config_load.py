@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -305,4 +304,4 @@ def test_what_is_written_as_text_and_as_toml_is_read_alike(setting: Setting, dat
 
 
 def test_every_section_of_the_config_is_known_to_the_loader() -> None:
-    assert {field.name for field in fields(Config)} == {*SECTIONS, "queue", "site", "settings"}
+    assert set(Config._fields) == {*SECTIONS, "queue", "site", "settings"}

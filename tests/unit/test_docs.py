@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import tomllib
 from typing import TYPE_CHECKING
@@ -87,11 +86,7 @@ def test_other_toml_is_toml() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=page_id)
 def test_settings_that_a_page_names_exist(path: Path) -> None:
-    sections = {field.name: field for field in dataclasses.fields(Config)}
-    known = {
-        f"{section}.{field.name}" for section in SECTIONS for field in dataclasses.fields(getattr(Config(), section))
-    }
-    assert set(sections) >= set(SECTIONS)
+    known = {f"{section}.{name}" for section in SECTIONS for name in getattr(Config(), section)._fields}
 
     named = set(re.findall(rf"`((?:{'|'.join(SECTIONS)})\.[a-z_]+)\b", path.read_text()))
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snqd.errors import BadItem
-from snqd.items import DECODERS, ENCODERS, check_name, decode, encode, new_item
+from snqd.items import DECODERS, ENCODERS, decode, encode, new_item
+from snqd.names import check_name
 
 JSON = st.recursive(
     st.none()

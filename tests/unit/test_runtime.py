@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,9 @@ def config(**settings: Any) -> DaemonConfig:
     [
         ({"RUNTIME_DIRECTORY": "/run/snqd:/run/more", "XDG_RUNTIME_DIR": "/run/user/7"}, "/run/snqd"),
         ({"XDG_RUNTIME_DIR": "/run/user/7"}, "/run/user/7/snqd"),
-        ({}, f"{tempfile.gettempdir()}/snqd-{os.geteuid()}"),
+        ({"TMPDIR": "/srv/tmp"}, f"/srv/tmp/snqd-{os.geteuid()}"),
+        ({"TMPDIR": ""}, f"/tmp/snqd-{os.geteuid()}"),
+        ({}, f"/tmp/snqd-{os.geteuid()}"),
     ],
 )
 def test_the_folder_is_systemds_else_the_sessions_else_a_private_one(environment: dict[str, str], folder: str) -> None:
