@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from snqd.hub.answers import Answers
 from snqd.hub.clock import EpochOffset
 from snqd.hub.control import Control
+from snqd.hub.figures_answer import FiguresAnswer
 from snqd.hub.gather import Gatherer
 from snqd.hub.outlets import Outlets
 from snqd.hub.watching import Watching
@@ -75,7 +76,9 @@ class Hub:
         self._gatherer = Gatherer(parts, self._sender)
         self._watching = Watching(parts, self._gatherer, self._tell_problem)
         self._outlets = Outlets(parts, self._header(0.0))
-        self._control = Control(parts.socket_path, Answers(parts, self._see, lambda: self._outlets.listen).handlers)
+        answers = Answers(parts, self._see, lambda: self._outlets.listen)
+        figures = FiguresAnswer(parts.config, self._see, self._watching.figures)
+        self._control = Control(parts.socket_path, answers.handlers | figures.handlers)
         self._events = 0
         self._quick_at = self._slow_at = 0.0
         self._refresh_at = 0.0
