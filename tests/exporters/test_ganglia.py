@@ -305,7 +305,7 @@ def test_a_queue_that_is_gone_vanishes_while_the_others_stay(gmond: Gmond) -> No
     told, clock = Told(), Clock()
     timing = Timing(round_seconds=0.1, repeat_seconds=0.5, keep_seconds=2.0)
     with opened(Address("127.0.0.1", gmond.port), clock=clock, timing=timing) as ganglia:
-        tell_all(ganglia, told.tell(flow(), depth(), flow(queue="gone"), depth(queue="gone")))
+        tell_all(ganglia, told.tell(flow(), depth(), flow(queue="gone", handled=1), depth(queue="gone")))
         eventually(lambda: "snqd.queue.gone.handled" in gmond.metrics())
         expire(told, flow(), depth())
         clock.now = 1.0

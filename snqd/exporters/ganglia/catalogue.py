@@ -89,6 +89,11 @@ def split(name: str) -> Split:
     return Split(kind, ".".join((kind, *parts[:-1])), parts[-1])
 
 
+def subject_of(name: str) -> str:
+    """The queue or site that a name is about, with its kind; not for names of the daemon."""
+    return name.rpartition(".")[0]
+
+
 def describe(name: str, prefix: str) -> Definition | None:
     """The metric of a figure, with `prefix` before its name; None = the figure is not one that is known here."""
     kind, subject, figure = split(name)

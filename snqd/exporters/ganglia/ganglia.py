@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from snqd.exporters.figures import Figures
 from snqd.exporters.ganglia import packets
-from snqd.exporters.ganglia.catalogue import FROM_THE_FIRST, LEFT_OUT, describe, split, written
+from snqd.exporters.ganglia.catalogue import FROM_THE_FIRST, LEFT_OUT, describe, subject_of, written
 from snqd.exporters.ganglia.packets import Sender
 from snqd.exporters.ganglia.places import Places
 from snqd.exporters.names import part
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from snqd.config.addresses import Address
+    from snqd.exporters.ganglia.packets import Definition
     from snqd.exporters.resolving import Found
     from snqd.telemetry.daemon_view import DaemonView
 
 BURST: Final = 64
 """Datagrams in a tick, of which there is about one a second. The usual receive buffer of a socket holds 200 of them."""
+COST_SHARE: Final = 50
+"""A look at ten thousand busy sites is dear: the next one waits so many times as long as it took."""
 NAME_LIMIT: Final = 250
 """Characters of a metric's name: it becomes the name of a file with `.rrd` at its end."""
 
@@ -103,8 +106,10 @@ class Ganglia:
             return
         now = self._clock()
         if not self._line and now >= self._round_at:
-            self._round_at = now + self._timing.round_seconds
+            spent = time.thread_time()
             self._line_up(view, now)
+            pause = min((time.thread_time() - spent) * COST_SHARE, self._timing.repeat_seconds)
+            self._round_at = now + max(self._timing.round_seconds, pause)
         for _ in range(min(BURST, len(self._line))):
             if not self._send(connection, self._line[0]):
                 return
@@ -123,12 +128,12 @@ class Ganglia:
         numbers[left_out] = self.left_out
         before, self._told = self._told, {}
         for name in (*chosen, left_out):
-            self._told[name] = self._line_up_one(sender, name, numbers[name], before.get(name), now)
+            metric = describe(name, self._prefix)
+            if metric is not None and len(metric.name) <= NAME_LIMIT:
+                self._told[name] = self._line_up_one(sender, metric, numbers[name], before.get(name), now)
 
-    def _line_up_one(self, sender: Sender, name: str, number: float, told: _Told | None, now: float) -> _Told:
+    def _line_up_one(self, sender: Sender, metric: Definition, number: float, told: _Told | None, now: float) -> _Told:
         """Put what is due of one metric into the line; what is known of it then."""
-        metric = describe(name, self._prefix)
-        assert metric is not None, name  # `_numbers` has none that is not described
         timing, text = self._timing, written(metric, number)
         is_due = told is None or now - told.definition_at >= timing.repeat_seconds
         if is_due:
@@ -148,13 +153,12 @@ class Ganglia:
         gauges = figures.gauges(view, now)
         numbers: dict[str, float] = {}
         if figures.has_begun:
-            there = dict.fromkeys(split(name).subject for name in gauges if not name.startswith("daemon."))
+            there = {subject_of(name) for name in gauges if not name.startswith("daemon.")}
             numbers.update((f"{subject}.{counter}", 0) for subject in there for counter in FROM_THE_FIRST)
             totals = figures.totals().items()
-            numbers.update((name, total) for name, total in totals if split(name).subject in there)
+            numbers.update((name, total) for name, total in totals if subject_of(name) in there)
         numbers.update(gauges)
-        most = NAME_LIMIT - len(self._prefix) - 1
-        return {name: number for name, number in numbers.items() if len(name) <= most and describe(name, "")}
+        return numbers
 
     def _send(self, connection: socket.socket, datagram: bytes) -> bool:
         """Whether the next one may follow."""
