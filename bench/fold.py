@@ -1,4 +1,12 @@
-"""How fast one process receives, reads and folds datagrams, and how much memory a large fleet takes there."""
+"""How fast one process receives, reads and folds datagrams, and how much memory a large fleet takes there.
+
+What bounds full datagrams (11 flow facts, each changed) is work for each fact, of which none is much. Measured part
+by part, in µs of processor time: receiving takes 1 to 4, `unpack` 9 (of which msgspec's decoding is 6.5: it makes 36
+objects for a fact), `Fleet.apply` 8 (a key of two new strings made, looked up and compared, 0.2 a fact; the fact
+compared with the one before, 0.1; put in two dictionaries, 0.1; 1.8 for the datagram), and the totals, four times a
+second, about 1. That is some 20 together; the processor's caches, which the sender shares, decide what it is under a
+flood. On few processors the sender is slower than the receiver, so the capacity is told by processor time too.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +45,7 @@ COLUMNS = [
     ("bytes each", "size"),
     ("datagrams/s", "rate"),
     ("CPU µs each", "cpu_us"),
+    ("datagrams per CPU second", "capacity"),
     ("facts/s", "facts"),
     (f"lost at {PACE:,}/s, %", "lost"),
 ]
@@ -75,6 +84,7 @@ def flooded(kind: str, key: bytes | None, seconds: float) -> dict[str, float]:
         return {
             "rate": received / took,
             "cpu_us": cpu / received * 1e6,
+            "capacity": received / cpu,
             "facts": (receiver.facts - facts) / took,
             "size": (receiver.bytes - size) / received,
         }
@@ -268,7 +278,8 @@ def report(session: Session) -> None:
         for words in ("without", "with"):
             name = f"{title}, {words} key"
             if kind == "full":
-                session.target(f"{name}, facts", session.median(name, "facts"), "≥", 50_000, "/s")
+                capacity = session.median(name, "capacity")
+                session.target(name, capacity, "≥", 50_000, " datagrams per CPU second")
             else:
                 session.target(name, session.median(name, "rate"), "≥", 50_000, " datagrams/s")
     session.target("memory of the large fleet", session.median("large fleet", "mib"), "≤", 300.0, " MiB")

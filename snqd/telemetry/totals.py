@@ -1,12 +1,13 @@
 """Sums over the flows and depths of one daemon: per queue, per site and over all, exact and cheap to ask for.
 
-They are kept, not counted anew: what changed is noted when it arrives, and taken out and put in again when somebody
+They are kept, not counted anew: what changed is noted when it arrives, and by how much it did is added when somebody
 asks. Sums of seconds are kept in whole nanoseconds, since floats that are added and subtracted drift.
 """
 
 from __future__ import annotations
 
 from itertools import chain
+from operator import attrgetter, sub
 from typing import TYPE_CHECKING, Final
 
 from snqd.telemetry.histogram import Sparse, merged, quantile
@@ -15,11 +16,18 @@ if TYPE_CHECKING:
     from snqd.telemetry.facts import DepthFact, FlowFact
     from snqd.telemetry.tables import Pair, Table
 
+Change = tuple[int, ...]
+"""By how much sums grow, in the order of `_of_flow` or `_of_depth`."""
+
 _NANO: Final = 1_000_000_000
 _COUNTS: Final = (
     "claimed", "handled", "failed", "retried", "released", "dead_lettered", "discarded", "bad_items", "leases_lost",
     "reclaimed"
 )  # fmt: skip
+_NO_FLOW: Final = (0,) * (len(_COUNTS) + 2)
+_flow_counts = attrgetter(*_COUNTS)
+_NO_DEPTH: Final = (0,) * 6
+_depth_counts = attrgetter("ready", "scheduled", "in_flight", "dead", "enqueued", "is_estimate")
 
 
 class Totals:
@@ -83,39 +91,58 @@ class Totals:
             self._merged[name] = found
         return found
 
-    def put_flow(self, pair: Pair, fact: FlowFact, sign: int) -> None:
-        self.claimed += sign * fact.claimed
-        self.handled += sign * fact.handled
-        self.failed += sign * fact.failed
-        self.retried += sign * fact.retried
-        self.released += sign * fact.released
-        self.dead_lettered += sign * fact.dead_lettered
-        self.discarded += sign * fact.discarded
-        self.bad_items += sign * fact.bad_items
-        self.leases_lost += sign * fact.leases_lost
-        self.reclaimed += sign * fact.reclaimed
-        self._run_ns += sign * round(fact.run_seconds * _NANO)
-        self._wait_ns += sign * round(fact.wait_seconds * _NANO)
+    def add_flow(self, pair: Pair, change: Change, held: int) -> None:
+        """Add to what `_of_flow` lists. `held`: 1 when the pair has a flow now and had none, -1 the other way round."""
+        (
+            claimed, handled, failed, retried, released, dead_lettered, discarded, bad_items, leases_lost, reclaimed,
+            run_ns, wait_ns
+        ) = change  # fmt: skip
+        self.claimed += claimed
+        self.handled += handled
+        self.failed += failed
+        self.retried += retried
+        self.released += released
+        self.dead_lettered += dead_lettered
+        self.discarded += discarded
+        self.bad_items += bad_items
+        self.leases_lost += leases_lost
+        self.reclaimed += reclaimed
+        self._run_ns += run_ns
+        self._wait_ns += wait_ns
         self._merged.clear()
-        self._hold(pair, sign)
+        if held:
+            self._hold(pair, held)
 
-    def put_depth(self, pair: Pair, fact: DepthFact, sign: int) -> None:
-        self.ready += sign * fact.ready
-        self.scheduled += sign * fact.scheduled
-        self.in_flight += sign * fact.in_flight
-        self.dead += sign * fact.dead
-        self.enqueued += sign * fact.enqueued
-        self.estimates += sign * fact.is_estimate
+    def add_depth(self, pair: Pair, change: Change, held: int) -> None:
+        """The same for what `_of_depth` lists."""
+        ready, scheduled, in_flight, dead, enqueued, estimates = change
+        self.ready += ready
+        self.scheduled += scheduled
+        self.in_flight += in_flight
+        self.dead += dead
+        self.enqueued += enqueued
+        self.estimates += estimates
         self._is_lag_known = False
-        self._hold(pair, sign)
+        if held:
+            self._hold(pair, held)
 
-    def _hold(self, pair: Pair, sign: int) -> None:
+    def _hold(self, pair: Pair, held: int) -> None:
         """A pair is in it once for its flow and once for its depth."""
-        count = self.pairs.get(pair, 0) + sign
+        count = self.pairs.get(pair, 0) + held
         if count:
             self.pairs[pair] = count
         else:
             del self.pairs[pair]
+
+
+def _of_flow(fact: FlowFact | None) -> Change:
+    if fact is None:
+        return _NO_FLOW
+    return (*_flow_counts(fact), round(fact.run_seconds * _NANO), round(fact.wait_seconds * _NANO))
+
+
+def _of_depth(fact: DepthFact | None) -> Change:
+    return _depth_counts(fact) if fact is not None else _NO_DEPTH
 
 
 class Books:
@@ -140,22 +167,20 @@ class Books:
         return self._sites
 
     def settle(self) -> None:
-        """Take out what changed as it was when it was put in, and put it in as it is now."""
+        """Add by how much each thing that changed is more, or less, than when it was last added."""
         flows, depths = self._flows, self._depths
         for pair, old in flows.changed.items():
             new = flows.facts.get(pair)
+            change = tuple(map(sub, _of_flow(new), _of_flow(old)))
+            held = (new is not None) - (old is not None)
             for totals in self._of(pair):
-                if new is not None:
-                    totals.put_flow(pair, new, 1)
-                if old is not None:
-                    totals.put_flow(pair, old, -1)
+                totals.add_flow(pair, change, held)
         for pair, before in depths.changed.items():
             now = depths.facts.get(pair)
+            change = tuple(map(sub, _of_depth(now), _of_depth(before)))
+            held = (now is not None) - (before is not None)
             for totals in self._of(pair):
-                if now is not None:
-                    totals.put_depth(pair, now, 1)
-                if before is not None:
-                    totals.put_depth(pair, before, -1)
+                totals.add_depth(pair, change, held)
         for queue, site in chain(flows.changed, depths.changed):
             for groups, name in ((self._queues, queue), (self._sites, site)):
                 if name in groups and not groups[name].pairs:

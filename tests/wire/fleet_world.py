@@ -20,6 +20,12 @@ QUEUES = ("mail", "push", "search")
 SITES = ("", "a.example", "b.example")
 _set = msgspec.structs.replace
 
+FLOW_COUNTS = (
+    "claimed", "handled", "failed", "retried", "released", "dead_lettered", "discarded", "bad_items", "leases_lost",
+    "reclaimed"
+)  # fmt: skip
+DEPTH_COUNTS = ("ready", "scheduled", "in_flight", "dead", "enqueued")
+
 
 class World:
     """One daemon. `step` lets something happen and returns the datagrams that tell of it."""
@@ -74,9 +80,12 @@ class World:
         done = self._counters[queue, site] = self._counters.get((queue, site), 0) + self._random.randrange(1, 50)
         seconds = done * 0.1 + 0.2
         times = {"run": (done % 9, done, 20, 1), "run_seconds": seconds, "wait_seconds": seconds / 3}
-        self._put(_set(FLOW, queue=queue, site=site, claimed=done, handled=done, failed=done // 3, **times))
+        counts = {name: done * (place + 2) for place, name in enumerate(FLOW_COUNTS)}  # no two are alike
+        self._put(_set(FLOW, queue=queue, site=site, **counts, **times))
         ready = self._random.randrange(5)
-        self._put(_set(DEPTH, queue=queue, site=site, ready=ready, lag_seconds=ready * 1.1, enqueued=done + ready))
+        counts = {name: ready * (place + 2) + done for place, name in enumerate(DEPTH_COUNTS)}
+        counts |= {"ready": ready, "is_estimate": ready % 2 == 1}
+        self._put(_set(DEPTH, queue=queue, site=site, lag_seconds=ready * 1.1, **counts))
         self._put(_set(QUEUE, queue=queue, workers=self._random.randrange(3)))
         self._put(_set(WORKER, worker=f"{self.name}.{self._random.randrange(1, 4)}", handled=done))
         self._put(_set(STORE, round_trip_seconds=seconds))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from snqd.telemetry.fleet import Fleet
 from snqd.telemetry.histogram import merged
 from tests.support.telemetry import apply
-from tests.wire.fleet_world import World, journey, known
+from tests.wire.fleet_world import DEPTH_COUNTS, FLOW_COUNTS, World, journey, known
 
 if TYPE_CHECKING:
     from snqd.telemetry.daemon_view import DaemonView
@@ -179,10 +179,11 @@ def check_totals(view: DaemonView) -> None:
         flows = [view.flows[pair] for pair in chosen if pair in view.flows]
         depths = [view.depths[pair] for pair in chosen if pair in view.depths]
         assert totals.pairs.keys() == chosen
-        for field in ("claimed", "handled", "failed", "retried", "released", "dead_lettered", "discarded", "reclaimed"):
+        for field in FLOW_COUNTS:
             assert getattr(totals, field) == sum(getattr(flow, field) for flow in flows)
-        for field in ("ready", "scheduled", "in_flight", "dead", "enqueued"):
+        for field in DEPTH_COUNTS:
             assert getattr(totals, field) == sum(getattr(depth, field) for depth in depths)
+        assert totals.estimates == sum(depth.is_estimate for depth in depths)
         assert totals.lag_seconds == max((depth.lag_seconds for depth in depths), default=0.0)
         assert totals.run_seconds == sum(round(flow.run_seconds * 10**9) for flow in flows) / 10**9
         assert totals.wait_seconds == sum(round(flow.wait_seconds * 10**9) for flow in flows) / 10**9
