@@ -290,9 +290,10 @@ def make_hub_parts(
 
 
 def _make_exporters(config: Config, sent: Sent) -> list[Exporter]:
-    from snqd.exporters import open_statsd
+    from snqd.exporters import open_ganglia, open_statsd
 
-    return [found for found in (open_statsd(config.telemetry, sent),) if found is not None]
+    found: tuple[Exporter | None, ...] = (open_statsd(config.telemetry, sent), open_ganglia(config.telemetry))
+    return [exporter for exporter in found if exporter is not None]
 
 
 class _CanaryPost:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from snqd.errors import SnqdError
-from snqd.hub.ask import ask_hub
 from snqd.supervisor.runtime import likely_folders, socket_path
+from snqd.telemetry.asking import ask_hub
 
 if TYPE_CHECKING:
     from snqd.config.schema import Config

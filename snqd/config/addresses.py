@@ -93,6 +93,14 @@ def check_key(key: str) -> None:
         raise ValueError("must not begin or end with a space, nor hold what cannot be printed")
 
 
+def check_spoof(text: str) -> None:
+    """Raise `ValueError` if `text` is not `ADDRESS:NAME`, a host in whose name metrics can be told to Ganglia."""
+    address, _colon, name = text.partition(":")
+    ip = _ip(address)
+    if ip is None or ip.version != 4 or not re.fullmatch(_NAME, name) or len(name) > 100:
+        raise ValueError("must be an IPv4 address and a name, as in '10.0.0.7:queues'")
+
+
 def resolve_key(config: TelemetryConfig) -> str | None:
     """The secret that authenticates datagrams, None when there is none: `telemetry.wire.key_of` makes the key of it.
 

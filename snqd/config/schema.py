@@ -123,6 +123,16 @@ class TelemetryConfig(NamedTuple):
     """First part of every name there."""
     statsd_sites: bool = False
     """Also tell statsd the figures of each site: ten thousand sites are ten thousand names there."""
+    ganglia: str | None = None
+    """`HOST:PORT` of a Ganglia `gmond`, or of the multicast group that it listens to, such as `239.2.11.71:8649`."""
+    ganglia_prefix: str = "snqd"
+    """First part of every name there."""
+    ganglia_limit: int = 1000
+    """Most metrics there. First come those of the daemon; the places left are shared by sites and queues."""
+    ganglia_spoof: str | None = None
+    """Show the metrics there as those of a host of their own, `ADDRESS:NAME`, such as `10.0.0.7:queues`; unset =
+    those of this host. Ganglia tells hosts apart by address, so no host that it knows may have this one.
+    """
     legacy_listen: str | None = None
     """UDP address at which StatusNet 0.9 and GNU social daemons send their monitor pings, `HOST:PORT`. Nothing can
     authenticate a ping, so an address that others can reach needs `legacy_senders`.

@@ -9,7 +9,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
-from snqd.config.addresses import AUTO, NONE, check_key, parse_address, parse_networks, parse_target
+from snqd.config.addresses import AUTO, NONE, check_key, check_spoof, parse_address, parse_networks, parse_target
 from snqd.config.settings import Kind
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ LIMITS: dict[str, Limits] = {
     "store.sweep_seconds": _SOME_SECONDS,
     "store.vacuum_dead_rows": Limits(low=0, high=2**31),
     "telemetry.frames_per_second": Limits(low=0.1, high=20),
+    "telemetry.ganglia_limit": Limits(low=50, high=10_000),
     "telemetry.record_limit_bytes": Limits(low=64 * 1024, high=1024**4),
     "telemetry.probe_seconds": Limits(low=0.1, high=3600),
     "alarms.lag_seconds": _SECONDS,
@@ -245,6 +246,11 @@ def _check_prefix(prefix: str) -> None:
         raise ValueError("must be letters, digits, '_' and '-', in parts joined by '.', as in 'prod.snqd'")
 
 
+def _check_spoof(text: str | None) -> None:
+    if text is not None:
+        check_spoof(text)
+
+
 def _check_command(text: str | None) -> None:
     if text is None:
         return
@@ -275,6 +281,9 @@ _SPECIAL: dict[str, Callable[[Any], object]] = {
     "telemetry.key_file": _check_path,
     "telemetry.statsd": _check_server,
     "telemetry.statsd_prefix": _check_prefix,
+    "telemetry.ganglia": _check_server,
+    "telemetry.ganglia_prefix": _check_prefix,
+    "telemetry.ganglia_spoof": _check_spoof,
     "telemetry.legacy_listen": _check_listen,
     "telemetry.legacy_http_listen": _check_listen,
     "telemetry.legacy_senders": parse_networks,

@@ -1,6 +1,7 @@
 """Exporters tell other systems what the fleet says. They are given a `DaemonView` and look nowhere else.
 
-What an exporter needs may not be installed, so nothing is imported here before it is wanted: use `open_statsd`.
+What an exporter needs may not be installed, so nothing is imported here before it is wanted: use `open_statsd` and
+`open_ganglia`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from snqd.errors import ConfigError
 
 if TYPE_CHECKING:
     from snqd.config.schema import TelemetryConfig
+    from snqd.exporters.ganglia.ganglia import Ganglia
     from snqd.exporters.sent import Sent
     from snqd.exporters.statsd import Statsd
 
@@ -32,3 +34,14 @@ def open_statsd(config: TelemetryConfig, sent: Sent | None = None) -> Statsd | N
             raise
         raise ConfigError(STATSD_MISSING) from error
     return Statsd(parse_address(config.statsd), config.statsd_prefix, with_sites=config.statsd_sites, sent=sent)
+
+
+def open_ganglia(config: TelemetryConfig) -> Ganglia | None:
+    """What tells the gmond of the configuration; None when there is none. Call in the process that uses it."""
+    if config.ganglia is None:
+        return None
+    from snqd.exporters.ganglia.ganglia import Ganglia
+
+    return Ganglia(
+        parse_address(config.ganglia), config.ganglia_prefix, limit=config.ganglia_limit, spoof=config.ganglia_spoof
+    )

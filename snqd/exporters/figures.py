@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from snqd.exporters.names import part
@@ -77,23 +78,40 @@ class Figures:
             self._sent = dict(self._seen) | self._sent  # where it is not known how much has been told, tell none of it
         return [told for name, _more in changed if (told := self._owed(name))]
 
-    def timings(self, now: float) -> Iterator[tuple[str, float]]:
-        """Milliseconds of what ran since the last call, at most `TIMINGS_PER_TICK` of it. After `increments`."""
+    def totals(self) -> dict[str, int]:
+        """What each counter has come to since the daemon's boot, as `increments` has seen it. Without those at 0."""
+        return dict(self._seen)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the view has been complete enough for `increments` to look at it."""
+        return self._boot is not None
+
+    def durations(self, now: float) -> dict[str, Sparse]:
+        """How long what ran since the last call took and had waited, by name. After `increments`.
+
+        From now on it is in the quantiles of `gauges`.
+        """
         fresh, self._fresh = self._fresh, defaultdict(list)
         if self._interval_began is None:
             self._interval_began = now
-        each = max(1, min(TIMINGS_PER_NAME, TIMINGS_PER_TICK // max(1, len(fresh))))
-        for number, (name, histograms) in enumerate(fresh.items()):
-            histogram = merged(histograms)
+        found = {name: merged(histograms) for name, histograms in fresh.items()}
+        for name, histogram in found.items():
             self._interval[name] = merged((self._interval.get(name, ()), histogram))
-            if number < TIMINGS_PER_TICK:
-                count = min(each, total(histogram))
-                for place in range(count):
-                    seconds = quantile(histogram, (place + 0.5) / count)
-                    yield name, 1000 * (seconds or 0.0)
+        return found
+
+    def timings(self, now: float) -> Iterator[tuple[str, float]]:
+        """The same as milliseconds, at most `TIMINGS_PER_TICK` of them. In place of `durations`."""
+        found = self.durations(now)
+        each = max(1, min(TIMINGS_PER_NAME, TIMINGS_PER_TICK // max(1, len(found))))
+        for name, histogram in islice(found.items(), TIMINGS_PER_TICK):
+            count = min(each, total(histogram))
+            for place in range(count):
+                seconds = quantile(histogram, (place + 0.5) / count)
+                yield name, 1000 * (seconds or 0.0)
 
     def gauges(self, view: DaemonView, now: float) -> dict[str, float]:
-        """What there is now. After `timings`."""
+        """What there is now. After `durations` or `timings`."""
         if self._interval_began is not None and now - self._interval_began >= QUANTILE_SECONDS:
             self._end_interval(now)
         found: defaultdict[str, float] = defaultdict(float)

@@ -1,7 +1,8 @@
-"""Names in statsd: parts of letters, digits, `_` and `-`, joined by dots.
+"""Names in statsd and Ganglia: parts of letters, digits, `_` and `-`, joined by dots.
 
 Everything else in the name of a queue, a site or a daemon becomes `_`: dots would make levels, and `:`, `|`, `@`, `#`,
-spaces and line ends mean something to one server or another. Two names may become one; their figures are added then.
+`<`, spaces and line ends mean something to one server or another. Two names may become one; their figures are added
+then.
 """
 
 from __future__ import annotations

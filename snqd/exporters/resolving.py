@@ -65,7 +65,7 @@ class Resolver:
         if self._thread is not None and self._thread.is_alive():
             return  # name servers can take minutes to say nothing
         self._asked_at = self._clock()
-        self._thread = threading.Thread(target=self._run, name="statsd name", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="exporter name", daemon=True)
         with contextlib.suppress(RuntimeError):  # no thread to be had now
             self._thread.start()
 

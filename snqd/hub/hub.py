@@ -19,6 +19,7 @@ from snqd.hub.actions import Actions
 from snqd.hub.answers import Answers
 from snqd.hub.clock import EpochOffset
 from snqd.hub.control import Control
+from snqd.hub.figures_answer import FiguresAnswer
 from snqd.hub.gather import Gatherer
 from snqd.hub.outlets import Outlets
 from snqd.hub.slots import Slots
@@ -81,7 +82,9 @@ class Hub:
         slots = Slots(parts.daemon, parts.board)
         answers = Answers(parts, slots, self._see, lambda: self._outlets.listen)
         actions = Actions(parts, StoreHand(parts.open_store), slots, self._see, self._gatherer.look_again)
-        self._control = Control(parts.socket_path, answers.handlers | actions.handlers)
+        figures = FiguresAnswer(parts.config, self._see, self._watching.figures)
+        handlers = answers.handlers | actions.handlers | figures.handlers
+        self._control = Control(parts.socket_path, handlers)
         self._events = 0
         self._quick_at = self._slow_at = 0.0
         self._refresh_at = 0.0

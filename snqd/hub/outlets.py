@@ -136,8 +136,12 @@ class Outlets:
     def export(self, view: DaemonView) -> None:
         """Tell those who are not sent datagrams of ours."""
         for exporter in self._exporters:
-            exporter.tick(view)
-            self._tell_once(exporter.name, exporter.problem)
+            try:
+                exporter.tick(view)
+                problem = exporter.problem
+            except Exception as error:  # a defect in one of them must not take the hub down
+                problem = f"unexpected {type(error).__name__}: {error}"
+            self._tell_once(exporter.name, problem)
         if self._recorder is not None:
             self._tell_once(f"telemetry.record_file {self._parts.config.telemetry.record_file}", self._recorder.problem)
 

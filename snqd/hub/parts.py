@@ -26,7 +26,7 @@ class Exporter(Protocol):
 
     @property
     def problem(self) -> str:
-        """Why nothing is told at present; empty = it is."""
+        """Why nothing, or not everything, is told at present; empty = it is."""
 
     def tick(self, view: DaemonView) -> None:
         """About once a second."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from snqd.telemetry.board import Running
     from snqd.telemetry.daemon_view import DaemonView
     from snqd.telemetry.facts import AlarmFact
+    from snqd.telemetry.figures import Figures
 
 _STACK_SECONDS = 1.0
 _RUNNING = (SlotState.RUNNING, SlotState.STOPPING)
@@ -49,6 +50,11 @@ class Watching:
         if self._parts.config.telemetry.stacks:
             self._look_for_slow_items()
         return self.alarms()
+
+    @property
+    def figures(self) -> Figures:
+        """What alarms are judged by."""
+        return self._alarms.figures
 
     def alarms(self) -> list[AlarmFact]:
         """Those that are raised, and those that were cleared a short while ago."""

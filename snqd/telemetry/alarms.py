@@ -78,7 +78,8 @@ class Alarms:
     def __init__(self, rules: AlarmRules) -> None:
         self.rules = rules
         """May be replaced at any time: an alarm that is off now is cleared."""
-        self._figures = Figures()
+        self.figures = Figures()
+        """What they are judged by."""
         self._alarms: dict[tuple[str, str], _Alarm] = {}
         self._last: float | None = None
         self._elapsed = 0.0
@@ -89,7 +90,7 @@ class Alarms:
         self._elapsed += 0.0 if self._last is None else max(0.0, now - self._last)
         self._last = now
         self._look += 1
-        found = self._figures.of(view, self.rules, now=now, elapsed=self._elapsed)
+        found = self.figures.of(view, self.rules, now=now, elapsed=self._elapsed)
         changes = [fact for figure in found.figures if (fact := self._weigh(figure, now)) is not None]
         changes += self._weigh_absent(found.unknown, now)
         return changes

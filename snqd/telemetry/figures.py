@@ -52,6 +52,13 @@ class Found(NamedTuple):
     """Names of alarms that cannot be judged now."""
 
 
+class Recent(NamedTuple):
+    """Of one queue, within the last `FAILURE_WINDOW_SECONDS`."""
+
+    failed: int = 0
+    handlings: int = 0
+
+
 class Window:
     """By how much a counter rose within the last `seconds`, from at most a few dozen samples of it."""
 
@@ -77,12 +84,13 @@ class Window:
 class _Past:
     """What is remembered of one queue."""
 
-    __slots__ = ("claimed", "dead", "failed", "handlings", "idle_seconds", "seen", "unserved_seconds")
+    __slots__ = ("claimed", "dead", "failed", "handlings", "idle_seconds", "recent", "seen", "unserved_seconds")
 
     def __init__(self, totals: Totals | None, now: float) -> None:
         """`totals` as they are now: what happened before is not ours to judge. None: all of it is news."""
         self.failed = Window(FAILURE_WINDOW_SECONDS, totals.failed if totals else 0, now)
         self.handlings = Window(FAILURE_WINDOW_SECONDS, _handlings(totals) if totals else 0, now)
+        self.recent = Recent()
         self.dead = Window(MINUTE, totals.dead_lettered if totals else 0, now)
         self.claimed = totals.claimed if totals else 0
         self.idle_seconds = 0.0
@@ -107,6 +115,9 @@ class Figures:
         """Since when (epoch) a canary has been awaited."""
         self._deaths = 0
         self._deaths_window = Window(MINUTE, 0, 0.0)
+        self._recent_window = Window(FAILURE_WINDOW_SECONDS, 0, 0.0)
+        self.recent_deaths = 0
+        """Workers that died within `FAILURE_WINDOW_SECONDS`, as of the last look."""
         self._last_event = 0
         self._elapsed: float | None = None
 
@@ -133,6 +144,11 @@ class Figures:
         self._forget(elapsed)
         return Found(figures, _NEEDS_STORE if is_blind else frozenset())
 
+    def recent(self, queue: str) -> Recent:
+        """What became of a queue's items lately, as of the last look."""
+        past = self._queues.get(queue)
+        return past.recent if past is not None else Recent()
+
     def _past(self, queue: str, totals: Totals, elapsed: float) -> _Past:
         """A queue that was not there at the first look has just begun: all that it counted is news."""
         past = self._queues.get(queue)
@@ -158,6 +174,7 @@ class Figures:
                 self._deaths += 1
         self._last_event = newest
         rate = self._deaths_window.rise(self._deaths, elapsed)
+        self.recent_deaths = self._recent_window.rise(self._deaths, elapsed)
         if limit := rules.respawns_per_minute:
             yield Figure("respawns", view.name, rate, limit, rate / limit, lambda: words.respawns(rate, limit))
 
@@ -218,6 +235,7 @@ def _flow(queue: str, totals: Totals, past: _Past, rules: AlarmRules, elapsed: f
     """What becomes of the items that are handled."""
     failed = past.failed.rise(totals.failed, elapsed)
     handlings = past.handlings.rise(_handlings(totals), elapsed)
+    past.recent = Recent(failed, handlings)
     dead = past.dead.rise(totals.dead_lettered, elapsed)
     if limit := rules.failure_ratio_of(queue):
         ratio = min(1.0, failed / handlings) if handlings > 0 else 0.0

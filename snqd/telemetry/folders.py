@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +21,12 @@ def session_folder(environ: Mapping[str, str]) -> Path | None:
     return Path(session) / "snqd" if session else None
 
 
-def private_folder(uid: int) -> Path:
-    """Of a user without a session: in the shared folder for temporary files, where anybody may make that name first."""
-    return Path(tempfile.gettempdir()) / f"snqd-{uid}"
+def private_folder(uid: int, environ: Mapping[str, str]) -> Path:
+    """Of a user without a session: in the shared folder for temporary files, where anybody may make that name first.
+
+    Not `tempfile.gettempdir`: where that is depends on what can be written just then, and here two must meet.
+    """
+    return Path(environ.get("TMPDIR") or "/tmp").absolute() / f"snqd-{uid}"  # noqa: S108  (made and checked as ours)
 
 
 def is_private(found: os.stat_result, uid: int) -> bool:
@@ -37,7 +39,7 @@ def usual_folders(environ: Mapping[str, str]) -> list[Path]:
 
     A folder in the shared one that somebody else has made is left out, since its sockets could be anybody's.
     """
-    session, private = session_folder(environ), private_folder(os.geteuid())
+    session, private = session_folder(environ), private_folder(os.geteuid(), environ)
     folders = [session] if session else []
     with contextlib.suppress(OSError):  # there is none
         if is_private(private.lstat(), os.geteuid()):

@@ -75,7 +75,7 @@ def health(view: DaemonView | None, kind: Kind, now: float) -> Health:
 
 def _readiness(view: DaemonView) -> tuple[Code, str]:
     store = view.store
-    claiming = [worker for worker in view.workers.values() if _claims(worker, view.sent_at)]
+    claiming = [worker for worker in view.workers.values() if claims(worker, view.sent_at)]
     if store is None:
         return Code.UNKNOWN, f"daemon {view.name}: the store has not been asked yet"
     if not store.connected:
@@ -87,7 +87,7 @@ def _readiness(view: DaemonView) -> tuple[Code, str]:
     return Code.OK, f"daemon {view.name}: {plural(len(claiming), 'worker')}, the store answers"
 
 
-def _claims(worker: WorkerFact, there: float) -> bool:
+def claims(worker: WorkerFact, there: float) -> bool:
     """Takes items, or will when its hands are free. A worker without items whose loop is still does not."""
     is_stuck = not worker.running and there - worker.beat > _STUCK_SECONDS
     return worker.state == "running" and worker.phase in ("idle", "claiming", "handling") and not is_stuck
@@ -139,7 +139,7 @@ def _figures(view: DaemonView) -> Iterator[str]:
     """Totals of the daemon; the figures of each queue are in statsd, SNMP and the monitor."""
     assert view.daemon is not None
     totals, workers = view.totals(), view.workers.values()
-    yield _figure("workers", sum(_claims(worker, view.sent_at) for worker in workers), top=view.daemon.workers_wanted)
+    yield _figure("workers", sum(claims(worker, view.sent_at) for worker in workers), top=view.daemon.workers_wanted)
     yield _figure("busy", sum(worker.running > 0 for worker in workers))
     yield _figure("ready", totals.ready)
     yield _figure("scheduled", totals.scheduled)

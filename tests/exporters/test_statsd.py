@@ -161,7 +161,7 @@ def answered(resolver: Resolver) -> Found | None:
     """What it says once the look-up is over."""
     at_once = resolver.current()
     for thread in threading.enumerate():
-        if thread.name == "statsd name":
+        if thread.name == "exporter name":
             thread.join(10)
     return at_once or resolver.current()
 

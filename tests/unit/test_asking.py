@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import threading
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,6 @@ def listen(path: Path) -> socket.socket:
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for temporary files and a system folder of this test's own."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setattr(folders, "SYSTEM_FOLDER", tmp_path / "system")
     return tmp_path
 
@@ -45,24 +43,24 @@ def test_sockets_are_found_in_the_sessions_the_users_and_the_systems_folder(shar
     (shared / "session/snqd/main.pid").touch()
     (shared / "session/snqd/not-a.sock").touch()
 
-    assert local_sockets({"XDG_RUNTIME_DIR": str(shared / "session")}) == paths
-    assert local_sockets({}) == paths[2:]
+    assert local_sockets({"XDG_RUNTIME_DIR": str(shared / "session"), "TMPDIR": str(shared / "tmp")}) == paths
+    assert local_sockets({"TMPDIR": str(shared / "tmp")}) == paths[2:]
     for listener in listeners:
         listener.close()
 
 
 def test_no_folder_at_all_is_no_socket(shared: Path) -> None:
-    assert local_sockets({"XDG_RUNTIME_DIR": str(shared / "missing")}) == []
+    assert local_sockets({"XDG_RUNTIME_DIR": str(shared / "missing"), "TMPDIR": str(shared / "tmp")}) == []
 
 
 def test_a_folder_that_somebody_else_could_have_made_is_left_out(shared: Path) -> None:
     path = shared / f"tmp/snqd-{os.geteuid()}/main.sock"
     with listen(path):
-        assert local_sockets({}) == [path]
+        assert local_sockets({"TMPDIR": str(shared / "tmp")}) == [path]
 
         path.parent.chmod(0o777)
 
-        assert local_sockets({}) == []
+        assert local_sockets({"TMPDIR": str(shared / "tmp")}) == []
 
 
 @pytest.fixture

@@ -143,6 +143,20 @@ def test_networks_are_addresses_or_prefixes() -> None:
             "'udp://192.0.2.7:5481' ('h:1')",
         ),
         (
+            '[telemetry]\nganglia_spoof = "queues"',
+            'snqd.toml:2: telemetry.ganglia_spoof is "queues": must be an IPv4 address and a name, as in '
+            "'10.0.0.7:queues'",
+        ),
+        (
+            '[telemetry]\nganglia = "localhost"',
+            "snqd.toml:2: telemetry.ganglia is \"localhost\": must be HOST:PORT, as in '127.0.0.1:5480' or "
+            "'[::1]:5480': the port is missing",
+        ),
+        (
+            "[telemetry]\nganglia_limit = 10",
+            "snqd.toml:2: telemetry.ganglia_limit is 10: must be 50 to 10,000",
+        ),
+        (
             '[telemetry]\nstatsd_prefix = "a b"',
             "snqd.toml:2: telemetry.statsd_prefix is \"a b\": must be letters, digits, '_' and '-', in parts joined by "
             "'.', as in 'prod.snqd'",
@@ -212,6 +226,9 @@ def test_a_mistake_in_the_file_is_one_line_with_the_key(tmp_path: Path, text: st
         'monitors = ["udp://192.0.2.7:5481", "udp://[2001:db8::1]:5481"]',
         'statsd_prefix = ""',
         'statsd_prefix = "prod.snqd-1"',
+        'ganglia = "239.2.11.71:8649"',
+        'ganglia_spoof = "10.0.0.7:queues.example"',
+        "ganglia_limit = 10000",
     ],
 )
 def test_what_is_safe_is_accepted(tmp_path: Path, text: str) -> None:
