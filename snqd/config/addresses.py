@@ -113,11 +113,20 @@ def resolve_key(config: TelemetryConfig) -> str | None:
         return config.key
     if config.key_file is None:
         return None
-    key = _first_line(config.key_file)
+    return key_in_file(config.key_file, "telemetry.key_file")
+
+
+def key_in_file(path: str, setting: str) -> str:
+    """The first line of a file that only its owner and group have access to.
+
+    Raises `ConfigError`, which names the `setting` and never shows the key.
+    """
+    problem = f"{setting} {path}"
+    key = _first_line(path, problem)
     try:
         check_key(key)
     except ValueError as error:
-        raise ConfigError(f"telemetry.key_file {config.key_file}: its first line {error}") from None
+        raise ConfigError(f"{problem}: its first line {error}") from None
     return key
 
 
@@ -147,8 +156,7 @@ def _ip(host: str) -> _Address | None:
         return None
 
 
-def _first_line(path: str) -> str:
-    problem = f"telemetry.key_file {path}"
+def _first_line(path: str, problem: str) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hold us up
     except FileNotFoundError:

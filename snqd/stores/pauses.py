@@ -17,7 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.errors import BadItem
-from snqd.items import QueueName, SiteName, check_name
+from snqd.items import QueueName, SiteName
+from snqd.names import check_name
 from snqd.stores.history import plain_text
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ default; none is ever removed or given another meaning. Kinds that a receiver do
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec import Meta
@@ -41,6 +41,10 @@ class Fact(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", gc=Fa
     def key(self) -> tuple[Any, ...]:
         """What the fact is about: of two facts with the same type and key the newer one counts."""
         return ()
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        """A fact never changes: copies of a fold share it."""
+        return self
 
 
 class DaemonFact(Fact, frozen=True, tag=1):

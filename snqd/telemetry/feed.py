@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 from snqd.errors import SnqdError
 from snqd.telemetry import addresses
 from snqd.telemetry.link import BUFFER_BYTES, LONGEST_READ, Link
-from snqd.telemetry.subscription import SILENCE_SECONDS, State, Subscription
+from snqd.telemetry.subscription import SILENCE_SECONDS, State, Subscription, Trouble
 from snqd.telemetry.wire import STATE, VERSION, Datagram, Refused, unpack
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ CLOCK_SECONDS: Final = 60.0
 not. (Within a conversation the fold passes repetitions over; one of ours has a number that nobody could have known.)
 """
 _OTHER_TIME: Final = "other time"
+_PUSH_TROUBLES: Final[dict[str, Trouble]] = {
+    "version": Trouble.VERSION,
+    "not authentic": Trouble.WRONG_KEY,
+    "no key here": Trouble.KEY_NEEDED,
+    _OTHER_TIME: Trouble.CLOCK,
+}
 
 
 class Fold(Protocol):
@@ -65,6 +71,10 @@ class Source(NamedTuple):
     """That were folded."""
     bad: int
     """That were of no use."""
+    trouble: Trouble = Trouble.NONE
+    """The meaning of `words`, for programs; none while it is receiving."""
+    is_pushing: bool = False
+    """Whether it is one that pushes, or the place where nobody has pushed anything yet; else it is a hub."""
 
 
 class Feed:
@@ -220,10 +230,12 @@ class Feed:
             link.address,
             link.words(now),
             subscription.state == State.RECEIVING,
-            subscription.since,
+            max(link.began, subscription.since),
             subscription.last_heard,
             self._folded[link.address],
             self._bad[link.address] + subscription.bad.total(),
+            link.trouble,
+            is_pushing=False,
         )
 
 
@@ -244,8 +256,9 @@ class _Ear:
 
     def __init__(self, listen: str, now: float, buffer_bytes: int) -> None:
         self.since = now
-        self.address = listen
         self.socket = bound(listen, buffer_bytes)
+        is_any_port = addresses.parse(listen)[1] == 0
+        self.address = addresses.written(self.socket.getsockname()) if is_any_port else listen
         self.senders: OrderedDict[str, _Sender] = OrderedDict()  # the latest is the last
 
     def heard(self, name: str, now: float) -> None:
@@ -263,13 +276,15 @@ class _Ear:
     def sources(self, now: float) -> list[Source]:
         if not self.senders:
             words = f"listening, nothing has come for {int(now - self.since)} s"
-            return [Source(self.address, words, False, self.since, -inf, 0, 0)]
+            return [Source(self.address, words, False, self.since, -inf, 0, 0, Trouble.ASKING, is_pushing=True)]
         return [self._source_of(name, sender, now) for name, sender in self.senders.items()]
 
     def _source_of(self, name: str, sender: _Sender, now: float) -> Source:
         is_receiving = now < sender.last_heard + SILENCE_SECONDS
         words = "receiving" if is_receiving else _push_words(sender, now)
-        return Source(name, words, is_receiving, sender.since, sender.last_heard, sender.datagrams, sender.bad)
+        trouble = Trouble.NONE if is_receiving else _push_trouble(sender)
+        counts = sender.datagrams, sender.bad
+        return Source(name, words, is_receiving, sender.since, sender.last_heard, *counts, trouble, is_pushing=True)
 
     def _sender(self, name: str, now: float) -> _Sender:
         found = self.senders.get(name)
@@ -309,3 +324,7 @@ def _push_words(sender: _Sender, now: float) -> str:
     if sender.last_heard == -inf:
         return f"sends what cannot be used: {sender.reason}"
     return f"silent for {int(now - sender.last_heard)} s"
+
+
+def _push_trouble(sender: _Sender) -> Trouble:
+    return _PUSH_TROUBLES.get(sender.reason, Trouble.SILENT if sender.last_heard > -inf else Trouble.UNREADABLE)

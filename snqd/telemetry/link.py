@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from snqd.telemetry import addresses
 from snqd.telemetry.addresses import Lookup
-from snqd.telemetry.subscription import State
+from snqd.telemetry.subscription import State, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,7 @@ class Link:
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         self.address = address
+        self.began = now
         self.subscription = subscription
         self.descriptor = -1
         """Of the socket, registered in `poll`; -1 = there is none now."""
@@ -57,6 +58,7 @@ class Link:
         self._looked_up_at = now
         self._lookup: Lookup | None = Lookup(self._host, self._port)
         self._problem = ""
+        self._trouble = Trouble.NONE  # of the problem
 
     def tick(self, now: float) -> None:
         """Send what is due."""
@@ -103,6 +105,12 @@ class Link:
             return self._problem
         return self.subscription.words(now) if self._socket is not None else f"looking up {self._host}"
 
+    @property
+    def trouble(self) -> Trouble:
+        if self._problem:
+            return self._trouble
+        return self.subscription.trouble if self._socket is not None else Trouble.LOOKING_UP
+
     def close(self, now: float) -> None:
         """Say bye, and close the socket."""
         message = self.subscription.close(now)
@@ -123,6 +131,7 @@ class Link:
             self._open_next(now)
         elif self._socket is None:
             self._problem = f"cannot resolve {self._host}: {problem}"
+            self._trouble = Trouble.UNRESOLVED
 
     def _look_up(self, now: float) -> None:
         self._looked_up_at = now
@@ -154,6 +163,7 @@ class Link:
             if opened is not None:
                 opened.close()
             self._problem = f"cannot send to {place}: {error.strerror or error}"
+            self._trouble = Trouble.NETWORK
             return
         self._socket, self.descriptor, self._problem = opened, opened.fileno(), ""
         self.subscription.buffer_bytes = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)

@@ -11,7 +11,7 @@ import os
 import stat
 import struct
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 from zlib import crc32
 
 from snqd.errors import SnqdError
@@ -31,6 +31,16 @@ _HEAD: Final = struct.Struct(">2sHId")  # mark, length, checksum of time and dat
 _TIME: Final = struct.Struct(">d")
 _CHUNK: Final = 1 << 20
 _RETRY_SECONDS: Final = 1.0
+
+
+class Record(NamedTuple):
+    """One record of a segment."""
+
+    at: float
+    """Epoch seconds."""
+    data: bytes
+    end: int
+    """Where the next one begins, if nothing is between."""
 
 
 class Recorder:
@@ -147,9 +157,9 @@ def read(path: Path, start: float | None = None, end: float | None = None) -> It
     It may be one that is being written. Raises `SnqdError` if there is none, or if the file is something else.
     """
     with ExitStack() as stack:
-        segments = _open_segments(path, stack)
+        segments = open_segments(path, stack)
         for segment in segments:
-            for at, data in _records(segment):
+            for at, data, _end in scan(segment):
                 if (start is None or at >= start) and (end is None or at <= end):
                     yield at, data
 
@@ -166,12 +176,42 @@ def replay(path: Path, fleet: Fleet, key: bytes | None, start: float | None = No
     return refused
 
 
-def _open_segments(path: Path, stack: ExitStack) -> list[BinaryIO]:
-    """The older segment first. Opened in the other order, so that a turn-over meanwhile hides no record."""
+def scan(segment: BinaryIO, begin: int = len(MAGIC)) -> Iterator[Record]:
+    """Every whole record of a segment from the offset `begin` on; what is between them is passed over."""
+    descriptor = segment.fileno()  # read by offset: several may scan one file at a time
+    buffer, base, at_end = b"", begin, False
+    while not at_end:
+        more = os.pread(descriptor, _CHUNK, base + len(buffer))
+        at_end = not more
+        buffer += more
+        place = 0
+        while (place := buffer.find(_MARK, place)) >= 0 and len(buffer) - place >= _HEAD.size:
+            _mark, length, checksum, at = _HEAD.unpack_from(buffer, place)
+            first, past = place + _HEAD.size, place + _HEAD.size + length
+            if past > len(buffer) and not at_end:
+                break
+            data = buffer[first:past]
+            if len(data) == length and crc32(data, crc32(_TIME.pack(at))) == checksum:
+                yield Record(at, data, base + past)
+                place = past
+            else:
+                place += 1
+        used = place if place >= 0 else max(0, len(buffer) - 1)
+        buffer, base = buffer[used:], base + used
+
+
+def open_segments(path: Path, stack: ExitStack) -> list[BinaryIO]:
+    """The older segment first. Opened in the other order, so that a turn-over meanwhile hides no record.
+
+    Raises as `read` does.
+    """
     segments: list[BinaryIO] = []
-    for place in (path, older_segment(path)):
-        with suppress(FileNotFoundError):
-            segments.insert(0, stack.enter_context(place.open("rb")))
+    try:
+        for place in (path, older_segment(path)):
+            with suppress(FileNotFoundError):
+                segments.insert(0, stack.enter_context(place.open("rb")))
+    except OSError as error:
+        raise SnqdError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not segments:
         raise SnqdError(f"there is no recording at {path}")
     if len({(found.st_dev, found.st_ino) for found in (os.fstat(each.fileno()) for each in segments)}) == 1:
@@ -180,25 +220,3 @@ def _open_segments(path: Path, stack: ExitStack) -> list[BinaryIO]:
         if each.read(len(MAGIC)) not in (b"", MAGIC):
             raise SnqdError(f"{each.name} is not a recording of snqd")
     return segments
-
-
-def _records(segment: BinaryIO) -> Iterator[tuple[float, bytes]]:
-    """Every whole record of a segment; what is between them is passed over."""
-    buffer, at_end = b"", False
-    while not at_end:
-        more = segment.read(_CHUNK)
-        at_end = not more
-        buffer += more
-        place = 0
-        while (place := buffer.find(_MARK, place)) >= 0 and len(buffer) - place >= _HEAD.size:
-            _mark, length, checksum, at = _HEAD.unpack_from(buffer, place)
-            begin, end = place + _HEAD.size, place + _HEAD.size + length
-            if end > len(buffer) and not at_end:
-                break
-            data = buffer[begin:end]
-            if len(data) == length and crc32(data, crc32(_TIME.pack(at))) == checksum:
-                yield at, data
-                place = end
-            else:
-                place += 1
-        buffer = buffer[place:] if place >= 0 else buffer[-1:]

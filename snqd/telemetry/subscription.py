@@ -41,6 +41,42 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
+class Trouble(StrEnum):
+    """What keeps a source from being heard, for programs: what a person is told are its words."""
+
+    NONE = ""
+    ASKING = "asking"
+    """Nothing has come back yet."""
+    SILENT = "silent"
+    """It was heard, and is not any more."""
+    NOBODY_THERE = "nobody there"
+    NETWORK = "network"
+    """The system cannot send there."""
+    LOOKING_UP = "looking up"
+    """Its name, which may take the system a while."""
+    UNRESOLVED = "unresolved"
+    WRONG_KEY = "wrong key"
+    KEY_NEEDED = "key needed"
+    """It has a key, and we have none."""
+    NO_KEY_THERE = "no key there"
+    """We have a key, and it has none."""
+    VERSION = "version"
+    CLOCK = "clock"
+    """What is pushed says another time than ours."""
+    REFUSED = "refused"
+    """For another reason, which its words tell."""
+    UNREADABLE = "unreadable"
+    """What is pushed there is not ours, or is spoilt."""
+
+
+_TROUBLES: Final[dict[int, Trouble]] = {
+    Code.WRONG_KEY: Trouble.WRONG_KEY,
+    Code.KEY_NEEDED: Trouble.KEY_NEEDED,
+    Code.NO_KEY: Trouble.NO_KEY_THERE,
+    Code.VERSION: Trouble.VERSION,
+}
+
+
 class Subscription:
     """With one hub. Times are seconds of one clock that does not go back."""
 
@@ -66,6 +102,8 @@ class Subscription:
         self._cookie_at = -inf
         self._retry_seconds = _FIRST_RETRY_SECONDS
         self._next = inf
+        self._refused_for = Trouble.REFUSED
+        self._unreachable_for = Trouble.NOBODY_THERE
         self._unanswered = 0  # asks since the network last said that nobody listens
 
     def begin(self, now: float) -> None:
@@ -150,15 +188,30 @@ class Subscription:
         if self.is_open:  # if the grant was lost, it is asked for again: `due` goes on until it comes
             self._change(State.RECEIVING, now)
 
-    def unreachable(self, now: float, why: str = "nobody listens there") -> None:
-        """The network says that nothing can be sent to the hub, or that nobody listens at its address."""
+    def unreachable(self, now: float, problem: str = "") -> None:
+        """The network says that nobody listens at the hub's address, or what the `problem` is with sending to it."""
         if self.state == State.RECEIVING:
             self._ask_anew(now)
             self._next = now + self._retry_seconds
         if self.is_open:
             self._unanswered = 0
             self._change(State.UNREACHABLE, now)
-            self.refusal = why
+            self.refusal = problem or "nobody listens there"
+            self._unreachable_for = Trouble.NETWORK if problem else Trouble.NOBODY_THERE
+
+    @property
+    def trouble(self) -> Trouble:
+        """What keeps facts from coming; of the same meaning as `words`."""
+        match self.state:
+            case State.RECEIVING:
+                return Trouble.NONE
+            case State.SILENT:
+                return Trouble.SILENT
+            case State.REFUSED:
+                return self._refused_for
+            case State.UNREACHABLE:
+                return self._unreachable_for
+        return Trouble.ASKING
 
     def words(self, now: float) -> str:
         """The state, for a person."""
@@ -221,6 +274,8 @@ class Subscription:
             return self.due(now)
         self._change(State.REFUSED, now)
         self.refusal = self._in_words(message)
+        is_other_version = message.version != VERSION
+        self._refused_for = Trouble.VERSION if is_other_version else _TROUBLES.get(message.code, Trouble.REFUSED)
         self._cookie = b""
         self._retry_seconds = _LONGEST_RETRY_SECONDS
         self._next = max(self._next, now + self._retry_seconds)

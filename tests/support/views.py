@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from snqd.telemetry.facts import (
     AlarmFact,
@@ -122,23 +122,13 @@ def event(name: str, number: int = 1, *, seconds_ago: float = 5.0, **fields: Any
     return _made(EventFact, given | {"fields": fields})
 
 
+_NOTHING: dict[type, dict[str, Any]] = {}
+
+
 def _made(kind: type[F], given: dict[str, Any]) -> F:
     """What is not given is 0, empty or false."""
-    return kind(**{name: given[name] if name in given else _NOTHING[name] for name in kind.__struct_fields__})
-
-
-_TEXTS = (
-    "version", "config_hash", "store", "worker", "state", "phase", "queue", "site", "exit_reason", "kind_of_store",
-    "problem", "pin_query", "name", "level", "message", "subject", "author", "reason", "ended_by",
-)  # fmt: skip
-_FLAGS = ("is_estimate", "connected", "is_raised", "has_handler", "is_growing")
-
-
-class _Nothing(dict[str, Any]):
-    def __missing__(self, name: str) -> Any:
-        if name in ("run", "wait"):
-            return ()
-        return "" if name in _TEXTS else False if name in _FLAGS else 0
-
-
-_NOTHING = _Nothing()
+    if kind not in _NOTHING:
+        known = {str: "", bool: False, int: 0, float: 0.0}
+        hints = get_type_hints(kind)
+        _NOTHING[kind] = {name: known.get(hints[name], ()) for name in kind.__struct_fields__}
+    return kind(**_NOTHING[kind] | given)
