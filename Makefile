@@ -12,12 +12,12 @@ export SNQD_REQUIRE_SERVERS := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers check pytest wheel docs docs-check format bench soak fuzz lock clean
+.PHONY: picture golden help demo test servers check pytest wheel docs docs-check format bench soak fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/.installed ## see snqd work: a daemon, sample handlers and a load, until Ctrl-C
+demo: .venv/.installed-monitor ## see snqd work: a daemon, sample handlers, a load and the monitor, until q
 	@$(BIN)/snqd demo
 
 test: ## everything that CI runs; installs servers with apt where that takes no question
@@ -53,11 +53,19 @@ docs: .venv/.installed-dev ## write the generated pages anew
 	$(BIN)/python -m snqd.config.reference >docs/configuration.md
 	$(BIN)/python -m snqd.telemetry.reference events >docs/events.md
 	$(BIN)/python -m snqd.telemetry.reference facts >docs/telemetry.md
+	$(BIN)/python -m snqmon.reference >docs/monitor.md
 
 docs-check: .venv/.installed-dev ## fail when a generated page is not current
 	@$(BIN)/python -m snqd.config.reference | diff -u docs/configuration.md - || { echo "run: make docs"; exit 1; }
 	@$(BIN)/python -m snqd.telemetry.reference events | diff -u docs/events.md - || { echo "run: make docs"; exit 1; }
 	@$(BIN)/python -m snqd.telemetry.reference facts | diff -u docs/telemetry.md - || { echo "run: make docs"; exit 1; }
+	@$(BIN)/python -m snqmon.reference | diff -u docs/monitor.md - || { echo "run: make docs"; exit 1; }
+
+picture: .venv/.installed-dev ## draw the monitor's picture of the README anew
+	$(BIN)/python -m snqmon.picture >docs/monitor.svg
+
+golden: .venv/.installed-dev ## write the monitor's screens that tests compare with anew; look at what changed
+	$(BIN)/python -m tests.tui.golden
 
 format: .venv/.installed-dev ## format, and repair what ruff can
 	$(BIN)/ruff format .
@@ -82,6 +90,10 @@ clean: ## remove what is made: environment, caches, reports
 .venv/.installed: pyproject.toml constraints.txt scripts/venv
 	@echo "snqd: making .venv …"
 	@scripts/venv .venv
+
+.venv/.installed-monitor: pyproject.toml constraints.txt scripts/venv
+	@echo "snqd: making .venv with the monitor …"
+	@scripts/venv .venv monitor
 
 .venv/.installed-dev: pyproject.toml constraints.txt scripts/venv
 	@echo "snqd: making .venv with what developers need …"

@@ -1,0 +1,1 @@
+"""What the monitor shows, without a toolkit: rows, columns, trends, thresholds, filters, sentences. All is pure."""

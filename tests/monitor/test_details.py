@@ -1,0 +1,212 @@
+"""What stands in the details."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from snqd.errors import SnqdError
+from snqd.telemetry.why import Cause
+from snqmon.model.cells import Grade
+from snqmon.model.course import STEPS, Span
+from snqmon.model.dead import read_letters
+from snqmon.model.details import detail_of
+from snqmon.model.thresholds import Thresholds
+from snqmon.model.world import World
+from tests.support.views import NOON, alarm, busy, canary, depth, event, flow, memory, queue, store, worker
+from tests.support.worlds import ToldFeed, world_of
+
+if TYPE_CHECKING:
+    from snqmon.model.columns import Key
+    from snqmon.model.details import Detail
+
+KEY = ("main@host", "mail")
+
+
+def opened(world: World, table: str, key: Key) -> Detail:
+    row = world.find(table, key)
+    assert row is not None
+    return detail_of(world, row)
+
+
+def text_of(detail: Detail) -> dict[str, dict[str, str]]:
+    return {each.title: {line.label: line.cell.text for line in each.lines} for each in detail.sections}
+
+
+def test_a_queue() -> None:
+    world = world_of(
+        queue(drain_seconds=250.0, in_per_second=12.1), flow(handled=40, failed=2), canary(sent=3, returned=2),
+        depth(ready=1204, lag_seconds=38.0, is_estimate=True, dead=7), busy(1, item=88123, seconds=0.8),
+        event("ItemFailed", 1, queue="mail", error="boom"), event("ItemFailed", 2, queue="push", error="boom"),
+    )  # fmt: skip
+    detail = opened(world, "queues", KEY)
+    found = text_of(detail)
+
+    assert detail.title == "queue mail"
+    assert detail.grade is Grade.ACT
+    assert found["Now"]["depth"] == "~1,204"
+    assert found["Now"]["drain"] == "4m10s"
+    assert found["Last minute"]["in/s"] == "12.1"
+    assert found["Since boot"]["handled"] == "40"
+    assert found["Canary"]["returned"] == "2 of 3"
+    assert found["Runs now"] == {"main.1": "#88123 a.example for 0.8s"}
+    assert list(found["Lately"].values()) == ["ItemFailed!"]
+    assert detail.why is not None
+    assert detail.summary == detail.why.sentence
+    assert detail.why.command
+    assert detail.table is not None
+    assert [row.site for row in detail.table.rows(world)] == ["a.example"]
+    for chart in detail.charts:
+        for figure, _label in chart.figures:
+            for span in Span:
+                assert len(chart.read(figure, span)) == STEPS
+        assert chart.words(None) == chart.words(float("nan")) == "–"
+
+
+def test_a_queue_that_is_paused_says_by_whom() -> None:
+    detail = opened(world_of(queue(paused="by ann: repair"), depth(ready=3)), "queues", KEY)
+
+    assert text_of(detail)["Now"]["paused"] == "by ann: repair"
+    assert detail.why is not None
+    assert detail.why.cause is Cause.PAUSED
+
+
+def test_a_site_says_what_it_takes() -> None:
+    feed = ToldFeed()
+    world = World(feed, Thresholds())
+    for second in range(12):
+        feed.tell(
+            queue(), flow(site="loud", handled=second * 3, run_seconds=second * 0.9), depth(site="quiet", ready=5),
+            flow(site="quiet", handled=second, run_seconds=second * 0.1), busy(1, site="loud"),
+        )  # fmt: skip
+        world.observe()
+        feed.pass_time(1.0)
+    loud = opened(world, "sites", ("main@host", "loud"))
+    quiet = opened(world, "sites", ("main@host", "quiet"))
+
+    shares = text_of(loud)["Share of all"]
+    assert (shares["running time"], shares["items"], shares["workers now"]) == ("90%", "75%", "1")
+    assert loud.grade is Grade.ACT
+    assert loud.why is None
+    assert loud.summary.startswith("takes 90% of the running time")
+    assert quiet.why is not None
+    assert quiet.table is not None
+    assert [row.queue for row in quiet.table.rows(world)] == ["mail"]
+    assert "site loud takes 90% of the running time while items of other sites wait" in [
+        trouble.sentence for trouble in world.glance().troubles
+    ]
+
+
+def test_a_worker_with_its_memory_and_the_last_words_of_the_one_before() -> None:
+    world = world_of(
+        busy(1, rss_bytes=60 << 20, memory_limit_bytes=64 << 20, exit_reason="killed by signal 9", exit_at=NOON - 250),
+        memory(1, grown_bytes=30 << 20, items=10, limit_in_seconds=120.0),
+        event("WorkerExited", 1, worker="main.1", pid=99, reason="killed by signal 9", expected=False,
+              lived_seconds=200.0, rss_bytes=61 << 20, items=(7, 8), queue="mail", site="a.example"),
+        event("ItemSlow", 2, seconds_ago=1.0, worker="main.1", stack="File x, line 3"),
+    )  # fmt: skip
+    detail = opened(world, "workers", ("main@host", "main.1"))
+    found = text_of(detail)
+
+    assert detail.summary == "handling mail #7 a.example for 2.0s"
+    assert found["Now"]["last exit"] == "4m10s ago: killed by signal 9"
+    assert found["Memory"] == {"resident": "60M", "soft limit": "64M", "of the limit": "94%", "limit": "in 2m00s"}
+    assert found["Memory by handler"] == {"mail": "+30M over 10 items, +3.0M an item"}
+    life = [line.cell for line in next(each for each in detail.sections if each.title == "Life").lines]
+    assert life[1].text == (
+        "pid 99: killed by signal 9 after 3m20s, with 61M, while running #7, #8 of mail (a.example)"
+    )
+    assert life[1].grade is Grade.ACT
+    assert detail.texts[0][1] == "File x, line 3"
+    assert [jump.row for jump in detail.jumps] == [("queues", KEY), ("sites", ("main@host", "a.example"))]
+    assert detail.charts[0].limit == 64 << 20
+
+
+def test_a_daemon() -> None:
+    world = world_of(worker(1), store(pin_pid=42, pin_age_seconds=90.0, pin_query="SELECT 1"), queue())
+    found = text_of(opened(world, "daemons", ("main@host",)))
+
+    assert found["Daemon"]["workers"] == "1/2"
+    assert found["Store"]["pinned by"] == "process 42 for 1m30s: SELECT 1"
+    assert found["Heard here"]["received"] == "1"
+
+
+def test_an_event_has_all_of_its_fields_and_its_traceback() -> None:
+    world = world_of(
+        queue(), event("ItemFailed", 1, queue="mail", site="a", item=7, error="x\x1b[2J", traceback="Traceback …")
+    )
+    (row,) = world.events()
+    detail = opened(world, "events", row.key)
+
+    assert text_of(detail)["Fields"]["item"] == "7"
+    assert "\x1b" not in text_of(detail)["Fields"]["error"]
+    assert detail.texts == (("traceback", "Traceback …"),)
+    assert ("queues", KEY) in [jump.row for jump in detail.jumps]
+
+
+def test_an_alarm_leads_to_what_it_is_about() -> None:
+    world = world_of(
+        queue(), worker(1), depth(ready=5), alarm("lag"), alarm("fatal", "main.1"), alarm("store", "sqlite")
+    )
+
+    lag = opened(world, "alarms", ("main@host", "lag", "mail"))
+    assert [jump.row for jump in lag.jumps] == [("queues", KEY)]
+    assert lag.why is not None
+    fatal = opened(world, "alarms", ("main@host", "fatal", "main.1"))
+    assert [jump.row for jump in fatal.jumps] == [("workers", ("main@host", "main.1"))]
+    assert opened(world, "alarms", ("main@host", "store", "sqlite")).jumps == ()
+
+
+def test_cleared_alarms_are_shown_for_a_minute() -> None:
+    world = world_of(alarm("lag", is_raised=False, since=NOON - 59), alarm("canary", is_raised=False, since=NOON - 61))
+
+    assert [(row.name, row.is_raised) for row in world.alarms()] == [("lag", False)]
+
+
+LETTER = {"id": 7, "queue": "mail", "site": "a", "reason": "attempts", "error": "boom\nat x", "traceback": "Traceback",
+          "died": NOON - 60, "attempts": 3, "crash_attempts": 1, "history": [{"at": 1.5, "error": "boom"}]}  # fmt: skip
+
+
+def test_a_dead_letter() -> None:
+    (row,) = read_letters({"letters": [LETTER], "count": 1, "is_estimate": False}, daemon="main@host", now=NOON)
+    detail = detail_of(world_of(queue()), row)
+
+    assert detail.summary == "boom at x"
+    assert text_of(detail)["Item"]["attempts"] == "3"
+    assert text_of(detail)["Attempts"] == {"1": "at 1.5, error boom"}
+    assert detail.texts == (("error", "boom\nat x"), ("traceback", "Traceback"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [({"ok": False, "error": "no store"}, "main@host refused: no store"),
+     ({"letters": [{"id": "x"}]}, "main@host answered in another form than this version knows")],
+)  # fmt: skip
+def test_answers_that_are_no_letters(answer: dict[str, object], said: str) -> None:
+    with pytest.raises(SnqdError, match=said):
+        read_letters(answer, daemon="main@host", now=NOON)
+
+
+def test_what_is_not_there_any_more_is_not_found() -> None:
+    world = world_of(queue())
+
+    assert world.find("queues", ("main@host", "gone")) is None
+    assert world.find("workers", ("other@host", "main.1")) is None
+    assert world.find("events", ("main@host", "1", "1")) is None
+
+
+def test_why_is_looked_up_anew_once_a_second() -> None:
+    feed = ToldFeed()
+    world = World(feed, Thresholds())
+    feed.tell(queue(paused="by ann"), depth(ready=1))
+    world.observe()
+    first = world.why(*KEY)
+    feed.tell(queue(), depth(ready=0))
+    world.observe()
+    assert world.why(*KEY) is first
+
+    feed.pass_time(1.0)
+    world.observe()
+
+    assert world.why(*KEY).cause is Cause.NOTHING_WAITS
