@@ -1,13 +1,14 @@
-"""`snqd demo`: a daemon with work to do, and a screen that shows how it fares, by what it tells over UDP."""
+"""`snqd demo`: a daemon with work to do, and the monitor that watches it, or lines where that has no place."""
 
 from __future__ import annotations
 
-import shlex
-import shutil
+import contextlib
 import signal
+import subprocess
 import sys
 import time
 from contextlib import closing
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ import click
 from snqd.cli.exits import Exit
 from snqd.cli.options import HELP_FLAGS
 from snqd.cli.output import narrate, plural
+from snqd.errors import SnqdError
 
 if TYPE_CHECKING:
     from snqd.cli.demo_view import DemoLook
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
     from snqd.demo.daemon import DemoDaemon
     from snqd.stores.base import Store
 
-_FRAME_SECONDS = 0.5
+_LOOK_SECONDS = 0.25
 _PLAIN_SECONDS = 2.0
+_LEAVE_SECONDS = 5.0
 
 
 @click.command(
@@ -39,14 +42,13 @@ The handlers are in the module snqd.demo.handlers.
 """,
 )
 @click.option("-n", "--threads", type=click.IntRange(1, 8), default=3, show_default=True, help="Number of workers.")
-@click.option("--seconds", type=click.FloatRange(min=1), metavar="N", help="End after N seconds instead of at Ctrl-C.")
-@click.option("--plain", is_flag=True, help="Lines instead of a screen, as when standard output is not a terminal.")
+@click.option("--seconds", type=click.FloatRange(min=1), metavar="N", help="End after N seconds.")
+@click.option("--plain", is_flag=True, help="Lines instead of the monitor, as when there is no terminal.")
 def demo(*, threads: int, seconds: float | None, plain: bool) -> int:
-    """Show what snqd does: a daemon with two sites, handlers that fail and crash, and a load, until Ctrl-C.
+    """Show what snqd does: a daemon with two sites, handlers that fail and crash, and a load, in the monitor.
 
-    Everything is in a temporary folder, which is removed at the end.
+    `q` ends it, and Ctrl-C where there are lines. Everything is in a temporary folder, which is removed at the end.
     """
-    from snqd.cli.screen import Screen
     from snqd.demo.daemon import DemoDaemon
     from snqd.demo.load import Load
 
@@ -59,7 +61,7 @@ def demo(*, threads: int, seconds: float | None, plain: bool) -> int:
             load.start()
             show = _Show(daemon, until=None if seconds is None else time.monotonic() + seconds)
             try:
-                show.lines() if plain or not Screen.is_possible() else show.screen()
+                show.lines() if plain or not _has_monitor() else show.monitor()
             finally:
                 load.stop()
             narrate("stopping: workers finish what they run …")
@@ -70,8 +72,18 @@ def demo(*, threads: int, seconds: float | None, plain: bool) -> int:
     return Exit.OK
 
 
+def _has_monitor() -> bool:
+    """Whether there is a terminal, and the monitor's toolkit is installed."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    if find_spec("textual") is None:
+        narrate("lines only: for the monitor, pip install 'snqd[monitor]'")
+        return False
+    return True
+
+
 class _Show:
-    """Shows what a subscriber of the hub sees, until Ctrl-C or `until` (monotonic)."""
+    """Shows the daemon until the person has seen enough or `until` (monotonic) has come."""
 
     def __init__(self, daemon: DemoDaemon, *, until: float | None) -> None:
         from snqd.cli.demo_view import Rates
@@ -83,27 +95,27 @@ class _Show:
         self._rates = Rates()
         self._watch = Watch(daemon.control_socket)
 
-    def screen(self) -> None:
-        """Draw on the terminal."""
-        from snqd.cli.demo_view import screen_lines
-        from snqd.cli.screen import Screen
-
-        terminal = Screen()
-        with terminal.taken():
+    def monitor(self) -> None:
+        """Let the monitor have the terminal until it is left: a program of its own, as an operator starts it."""
+        command = [sys.executable, "-m", "snqmon", "--control", "--socket", str(self._daemon.control_socket)]
+        with subprocess.Popen(command) as program, contextlib.suppress(KeyboardInterrupt):
             try:
-                while self._goes_on():
-                    width, height = terminal.size
-                    terminal.draw(screen_lines(self._look(), width, height))
-                    self._watch.look(_FRAME_SECONDS)
-            except KeyboardInterrupt:
-                return
+                while program.poll() is None and self._goes_on():
+                    self._look()
+                    self._watch.look(_LOOK_SECONDS)
+            finally:
+                _leave(program)
+        if program.returncode > 0:
+            raise SnqdError(
+                f"the monitor has ended with code {program.returncode}: 'snqd demo --plain' does without it"
+            )
 
     def lines(self) -> None:
         """Write a line every two seconds, and each event once."""
         from snqd.cli.demo_view import event_text, summary_line
 
         shown = 0
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             while self._goes_on():
                 look = self._look()
                 for told in look.events:
@@ -113,8 +125,6 @@ class _Show:
                 click.echo(summary_line(look))
                 sys.stdout.flush()
                 self._watch.look(_PLAIN_SECONDS)
-        except KeyboardInterrupt:
-            return
 
     def farewell(self) -> str:
         """What all of it came to, when the daemon had ended."""
@@ -149,8 +159,17 @@ class _Show:
             rates=self._rates.add(now, done),
             workers=tuple(view.workers[name] for name in sorted(view.workers)) if view else (),
             events=self._daemon.story.events(),
-            command=shlex.join([_command(), "status", "-w", "-c", str(self._daemon.file)]),
         )
+
+
+def _leave(program: subprocess.Popen[bytes]) -> None:
+    """End the monitor, which gives the terminal back as it was."""
+    if program.poll() is None:
+        program.terminate()
+        try:
+            program.wait(_LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            program.kill()
 
 
 def _open(config: Config) -> Store:
@@ -159,9 +178,3 @@ def _open(config: Config) -> Store:
     store = wiring.open_store(config)
     store.connect()
     return store
-
-
-def _command() -> str:
-    """What to type for `snqd` in another terminal."""
-    typed = sys.argv[0]
-    return "snqd" if shutil.which("snqd") == typed or not typed.endswith("snqd") else typed

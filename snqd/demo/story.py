@@ -12,25 +12,21 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from snqd.telemetry.facts import EventFact
 
 _KEPT = 50
 _REMEMBERED = 2000
-_MOST_MILD = 8
 
 
 class Kind(Enum):
-    """What an event is an example of; the screen shows the newest of each kind."""
+    """What an event is an example of; the line names it."""
 
     DEATH = "died"
     DEAD_LETTER = "dead"
     FAILURE = "retry"
     OTHER = "note"
-
-
-_GRAVE = (Kind.DEATH, Kind.DEAD_LETTER)
 
 
 class Told(NamedTuple):
@@ -111,16 +107,6 @@ class Story:
         self.failures += 1
         again = f"again in {event.fields['retry_seconds']:.1f} s"
         self._tell(Kind.FAILURE, f"{_item(event)}: {_error(event)}; {again}", event.at)
-
-
-def choose(events: Sequence[Told], count: int) -> list[Told]:
-    """At most `count` events, in order of time: the newest of each kind, deaths and dead letters, some of the rest."""
-    newest = {told.kind: told for told in events}
-    chosen = [newest[kind] for kind in Kind if kind in newest]
-    others = [told for told in events if told not in chosen]
-    grave = [told for told in others if told.kind in _GRAVE]
-    mild = [told for told in others if told.kind not in _GRAVE]
-    return sorted([*chosen, *reversed(grave), *mild[-_MOST_MILD:]][:count])
 
 
 def _item(event: EventFact) -> str:

@@ -1,0 +1,295 @@
+"""What the monitor costs and how fast it answers: in a real terminal fed over UDP, and headless for an hour and crowds.
+
+The load is one daemon with 60 sites by 20 queues and 200 workers that tells what changed four times a second; the
+terminal is a pseudo-terminal of 120 by 40 that is read as fast as it comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import itertools
+import multiprocessing
+import os
+import pty
+import random
+import select
+import signal
+import socket
+import statistics
+import struct
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+import psutil
+
+from bench.lab.session import Session
+from snqd.telemetry.wire import Header, encode_fact, fill, pack
+from tests.support.crowds import Crowd
+from tests.support.views import daemon_fact
+from tests.support.worlds import ToldFeed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+    from snqmon.app import Monitor
+
+PURPOSE = "Monitor: processor time, memory, answers to keys and start, with 60 sites by 20 queues and 200 workers"
+LOAD: Final = {"sites": 60, "queues": 20, "workers": 200}
+CROWD: Final = {"sites": 10_000, "queues": 2, "workers": 200}
+FRAMES: Final = 4
+BUSY: Final = 0.25
+"""Of the pairs of queue and site, in each frame."""
+SIZE: Final = (120, 40)
+KEYS: Final = ((b"2", b"drain"), (b"3", b"memory"))
+"""A key, and a heading that is only drawn when its screen is."""
+COLUMNS = [
+    ("first screen, s", "start"),
+    ("CPU, % of a core", "cpu"),
+    ("MiB resident", "mib"),
+    ("key p50, ms", "key_p50"),
+    ("key p99, ms", "key_p99"),
+    ("KiB/s to the terminal", "kib"),
+]
+HEADLESS_COLUMNS = [
+    ("MiB after", "mib"),
+    ("a tick, ms", "tick"),
+    ("a sort, ms", "sort"),
+    ("start of it, MiB", "before"),
+]
+_spawn = multiprocessing.get_context("spawn")
+
+
+def main() -> None:
+    with Session("monitor", PURPOSE) as session:
+        for _ in session.rounds():
+            for screen in ("overview", "sites"):
+                if session.wants(name := f"terminal, {screen}"):
+                    session.wait_for_quiet()
+                    session.add(
+                        name, **in_terminal(screen, 5.0 if session.quick else 20.0, 20 if session.quick else 120)
+                    )
+            for name, load, ticks in (("an hour", LOAD, 3600), ("10,000 sites", CROWD, 90)):
+                if session.wants(name):
+                    session.wait_for_quiet()
+                    session.add(name, **apart(load, ticks // 20 if session.quick else ticks))
+        report(session)
+
+
+# In a terminal
+
+
+def in_terminal(screen: str, seconds: float, presses: int) -> dict[str, float]:
+    with _Sender() as sender, _Terminal(sender.port) as terminal:
+        start = terminal.wait(b"queue00")
+        terminal.press({"overview": b"1", "sites": b"4"}[screen])
+        terminal.read(2.0)
+        cpu, sent, begun = terminal.cpu(), terminal.received, time.monotonic()
+        terminal.read(seconds)
+        took = time.monotonic() - begun
+        cpu, sent = terminal.cpu() - cpu, terminal.received - sent
+        answers = sorted(terminal.answers(presses))
+        return {
+            "start": start,
+            "cpu": cpu / took * 100,
+            "kib": sent / took / 1024,
+            "mib": terminal.process.memory_info().rss / 2**20,
+            "key_p50": statistics.median(answers) * 1000,
+            "key_p99": answers[int(len(answers) * 0.99)] * 1000,
+        }
+
+
+class _Terminal:
+    """The monitor in a pseudo-terminal, as a person starts it."""
+
+    def __init__(self, port: int) -> None:
+        self.begun = time.monotonic()
+        self.received = 0
+        pid, self.file = pty.fork()
+        if pid == 0:
+            os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "XDG_CONFIG_HOME": "/nonexistent"}
+            listen = f"127.0.0.1:{port}"
+            os.execv(sys.executable, [sys.executable, "-m", "snqmon", "--listen", listen, "--refresh", "0.25"])
+        fcntl.ioctl(self.file, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+        self.process = psutil.Process(pid)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.press(b"q")
+        self.read(1.0)
+        with_luck, _status = os.waitpid(self.process.pid, os.WNOHANG)
+        if not with_luck:
+            self.process.send_signal(signal.SIGKILL)
+            os.waitpid(self.process.pid, 0)
+        os.close(self.file)
+
+    def press(self, key: bytes) -> None:
+        os.write(self.file, key)
+
+    def wait(self, words: bytes, *, seconds: float = 20.0) -> float:
+        """Seconds from the start of the program until it draws these words."""
+        self._until(words, seconds)
+        return time.monotonic() - self.begun
+
+    def answers(self, presses: int) -> list[float]:
+        """Seconds from keys that open another screen until it is drawn, at random moments between two frames."""
+        chance = random.Random(1)
+        found = []
+        for key, heading in itertools.islice(itertools.cycle(KEYS), presses):
+            self.read(chance.uniform(0.1, 0.4))
+            begun = time.monotonic()
+            self.press(key)
+            self._until(heading, 5.0)
+            found.append(time.monotonic() - begun)
+        return found
+
+    def read(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._take(left)
+
+    def cpu(self) -> float:
+        times = self.process.cpu_times()
+        return times.user + times.system
+
+    def _until(self, words: bytes, seconds: float) -> None:
+        until, seen = time.monotonic() + seconds, b""
+        while words not in seen:
+            if (left := until - time.monotonic()) <= 0:
+                raise TimeoutError(f"the monitor has not drawn {words!r} within {seconds:g} s: {seen[-500:]!r}")
+            seen = seen[-200:] + self._take(left)
+
+    def _take(self, seconds: float) -> bytes:
+        if not select.select([self.file], [], [], seconds)[0]:
+            return b""
+        try:
+            data = os.read(self.file, 1 << 16)
+        except OSError:  # it has left
+            return b""
+        self.received += len(data)
+        return data
+
+
+class _Sender:
+    """A process that pushes what the crowd has to tell, and its port."""
+
+    def __init__(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._process = _spawn.Process(target=_send, args=(self.port,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def _send(port: int) -> None:
+    """Everything at first, and each half minute; what changed, else. Made beforehand: it is not what is measured."""
+    crowd = Crowd(**LOAD)
+    crowd.facts()
+    boot = int(time.time() * 1e6)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in itertools.count():
+            begun = time.monotonic()
+            facts = list(crowd.facts(busy=BUSY))
+            told = [fact for fact in facts if number % (30 * FRAMES) == 0 or random.random() < BUSY]
+            groups = fill(map(encode_fact, [daemon_fact(facts), *told]))
+            for place, group in enumerate(groups):
+                header = Header("main", "host", boot, boot, number * 10_000 + place + 1, time.time())
+                try:
+                    sender.sendto(pack(header, group, None), ("127.0.0.1", port))
+                except ConnectionRefusedError:
+                    continue
+                if place % 50 == 49:
+                    time.sleep(0.002)  # as a hub does: bursts are spread
+            time.sleep(max(0.0, begun + 1 / FRAMES - time.monotonic()))
+
+
+# Without a terminal
+
+
+def apart(load: dict[str, int], ticks: int) -> dict[str, float]:
+    """In a process of its own, for its memory."""
+    here, there = _spawn.Pipe()
+    process = _spawn.Process(target=_headless, args=(there, load, ticks))
+    process.start()
+    figures: dict[str, float] = here.recv()
+    process.join()
+    return figures
+
+
+def _headless(answer: Connection, load: dict[str, int], ticks: int) -> None:
+    answer.send(asyncio.run(_play(load, ticks)))
+
+
+class _Feed(ToldFeed):
+    def watch(self, observe: Callable[[], None]) -> None:
+        """It never leaps."""
+
+
+async def _play(load: dict[str, int], ticks: int) -> dict[str, float]:
+    """One virtual second a tick, drawn each time; on the screen of sites."""
+    from snqd.telemetry.tables import Limits
+    from snqmon.app import Monitor
+    from snqmon.options import Options
+    from snqmon.settings import Settings
+
+    process = psutil.Process()
+    before = process.memory_info().rss / 2**20
+    feed, crowd = _Feed(limits=Limits()), Crowd(**load)
+    app = Monitor(Options(open_feed=lambda: feed, settings=Settings()), is_driven=False)
+    async with app.run_test(size=SIZE) as pilot:
+        crowd.tell(feed)
+        app.tick()
+        await pilot.press("4")
+        looks = []
+        for _ in range(ticks):
+            feed.pass_time(1.0)
+            crowd.tell(feed, busy=BUSY)
+            begun = time.perf_counter()
+            app.tick()
+            await asyncio.sleep(0)
+            looks.append(time.perf_counter() - begun)
+            await pilot.pause(0)
+        sorts = [await _sort(app) for _ in range(10)]
+        return {
+            "before": before,
+            "mib": process.memory_info().rss / 2**20,
+            "tick": statistics.median(looks) * 1000,
+            "sort": statistics.median(sorts) * 1000,
+        }
+
+
+async def _sort(app: Monitor) -> float:
+    begun = time.perf_counter()
+    app.action_dispatch("sort")
+    await asyncio.sleep(0)
+    return time.perf_counter() - begun
+
+
+def report(session: Session) -> None:
+    session.title()
+    session.table(COLUMNS, first="in a terminal", key="cpu")
+    session.table(HEADLESS_COLUMNS, first="without a terminal", key="tick")
+    for screen in ("overview", "sites"):
+        name = f"terminal, {screen}"
+        session.target(f"processor time, {screen}", session.median(name, "cpu"), "≤", 15.0, " %")
+        session.target(f"a key, p99, {screen}", session.median(name, "key_p99"), "≤", 100.0, " ms")
+        session.target(f"first useful screen, {screen}", session.median(name, "start"), "≤", 1.0, " s")
+    session.target("memory after an hour", session.median("an hour", "mib"), "≤", 100.0, " MiB")
+    session.target("a tick with 10,000 sites", session.median("10,000 sites", "tick"), "≤", 250.0, " ms")
+    session.target("a sort of 10,000 sites", session.median("10,000 sites", "sort"), "≤", 250.0, " ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The screens of the monitor, and the dialogs over them."""

@@ -1,0 +1,31 @@
+"""Which detail opens for which row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snqmon.model.details import detail_of
+from snqmon.model.rows import PairRow
+from snqmon.screens.detail import DetailScreen, found
+
+if TYPE_CHECKING:
+    from snqmon.model.columns import Row
+    from snqmon.model.world import World
+    from snqmon.screens.base import MonitorScreen
+
+
+def detail_screen(world: World, row: Row, *, within: MonitorScreen | None) -> MonitorScreen | None:
+    """None = there is no more to be said of it. `within`: the screen on which the row was chosen."""
+    if isinstance(row, PairRow):
+        opened = _of_pair(world, row, within)
+        if opened is None:
+            return None
+        row = opened
+    return DetailScreen(row, detail_of(world, row))
+
+
+def _of_pair(world: World, pair: PairRow, within: MonitorScreen | None) -> Row | None:
+    """Of a queue's site the site, of a site's queue the queue: what one does not look at already."""
+    is_of_queue = isinstance(within, DetailScreen) and within.detail.kind == "queues"
+    kind, name = ("sites", pair.site) if is_of_queue else ("queues", pair.queue)
+    return found(world, kind, (pair.daemon, name))
