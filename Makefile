@@ -22,6 +22,7 @@ demo: .venv/.installed-monitor ## see snqd work: a daemon, sample handlers, a lo
 
 test: ## everything that CI runs; installs servers with apt where that takes no question
 	@scripts/servers
+	@scripts/mibs build/mibs
 	@$(MAKE) --no-print-directory .venv/.installed-dev
 	@scripts/versions
 	@$(MAKE) --no-print-directory check
@@ -53,12 +54,14 @@ docs: .venv/.installed-dev ## write the generated pages anew
 	$(BIN)/python -m snqd.config.reference >docs/configuration.md
 	$(BIN)/python -m snqd.telemetry.reference events >docs/events.md
 	$(BIN)/python -m snqd.telemetry.reference facts >docs/telemetry.md
+	$(BIN)/python -m snqd.exporters.snmp.reference >docs/snmp.md
 	$(BIN)/python -m snqmon.reference >docs/monitor.md
 
 docs-check: .venv/.installed-dev ## fail when a generated page is not current
 	@$(BIN)/python -m snqd.config.reference | diff -u docs/configuration.md - || { echo "run: make docs"; exit 1; }
 	@$(BIN)/python -m snqd.telemetry.reference events | diff -u docs/events.md - || { echo "run: make docs"; exit 1; }
 	@$(BIN)/python -m snqd.telemetry.reference facts | diff -u docs/telemetry.md - || { echo "run: make docs"; exit 1; }
+	@$(BIN)/python -m snqd.exporters.snmp.reference | diff -u docs/snmp.md - || { echo "run: make docs"; exit 1; }
 	@$(BIN)/python -m snqmon.reference | diff -u docs/monitor.md - || { echo "run: make docs"; exit 1; }
 
 picture: .venv/.installed-dev ## draw the monitor's picture of the README anew
@@ -78,8 +81,9 @@ soak: .venv/.installed-dev ## a minute of random kills on each store, then 20 mi
 	SNQD_SOAK_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_chaos.py --timeout 600 -s
 	$(BIN)/python -m bench.sustained $(ARGS)
 
-fuzz: .venv/.installed-dev ## feed hostile datagrams to the decoder for a minute; ARGS="--seconds 3600 --seed 1"
+fuzz: .venv/.installed-dev ## hostile datagrams for the decoder and the SNMP agent, a minute each; ARGS="--seconds 3600"
 	$(BIN)/python -m tests.wire.fuzz_wire $(ARGS)
+	$(BIN)/python -m tests.exporters.snmp.fuzz_snmp $(ARGS)
 
 lock: ## write constraints.txt anew with the newest versions
 	scripts/lock

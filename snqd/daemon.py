@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 from snqd import __version__, wiring
 from snqd.config.secrets import redact_url
 from snqd.config.show import diff
+from snqd.config.snmp import is_wanted as is_snmp_wanted
 from snqd.config.startup import check_startup
 from snqd.errors import ConfigError, SnqdError
 from snqd.exporters.sent import Sent
+from snqd.exporters.snmp.listening import Ports
 from snqd.supervisor.detach import Readiness
 from snqd.supervisor.detach import detach as leave_terminal
 from snqd.supervisor.pidfile import Pidfile
@@ -79,7 +81,9 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
         channels = Channels.create(slots=_stack_files(config))
         stack.callback(channels.close)
         emitter = Emitter(sink, channels.pipe.sink)
-        crew = _Makers(emitter, Emitter(sink), sink, channels)
+        ports = Ports()
+        stack.callback(ports.keep_only, "")
+        crew = _Makers(emitter, Emitter(sink), sink, channels, ports)
         check_startup(config)
         preflight(config, emitter)
         board_file = board_path(config.daemon, folder)
@@ -95,15 +99,19 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
             _refuse_what_needs_a_restart(current[0], new)
             check_startup(new)
             tell_set_aside(new, emitter)
-            changes = diff(current[0], new)
-            current[0] = new
-            return Reloaded(
+            reloaded = Reloaded(
                 config=new.daemon,
                 run_worker=crew.worker(new),
                 janitor=crew.janitor(new),
                 hub=hub(new),
-                changes=changes,
+                changes=diff(current[0], new),
             )
+            current[0] = new
+            return reloaded
+
+        def reload_is_done() -> None:
+            ports.keep_only(current[0].snmp.listen if is_snmp_wanted(current[0]) else "")
+            try_parked_items_again(current[0], emitter)
 
         supervisor = Supervisor(
             config=config.daemon,
@@ -117,7 +125,7 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
             hub=hub(config),
             on_death=crew.bell.ring,
             on_ready=readiness.ready if readiness is not None else _nothing,
-            on_reloaded=lambda: try_parked_items_again(current[0], emitter),
+            on_reloaded=reload_is_done,
             private_fds=(pidfile.fd,),
         )
         code = supervisor.run()
@@ -129,7 +137,10 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
 class _Makers:
     """Makes the functions that run in forked children. `log` is the emitter of those that tell no hub."""
 
-    def __init__(self, emitter: Emitter, log: Emitter, sink: LogSink | None, channels: Channels) -> None:
+    def __init__(
+        self, emitter: Emitter, log: Emitter, sink: LogSink | None, channels: Channels, ports: Ports | None = None
+    ) -> None:
+        """`ports`: of the SNMP agent, which only the hub has to do with."""
         from snqd.worker.bell import Bell
 
         self.bell: Bell = Bell()
@@ -137,6 +148,7 @@ class _Makers:
         self._log = log
         self._sink = sink
         self.channels = channels
+        self._ports = ports
 
     def worker(self, config: Config, errand: Errand | None = None) -> RunWorker:
         def run(seat: WorkerSeat) -> int:
@@ -145,6 +157,7 @@ class _Makers:
             if self._sink is not None:
                 self._sink.bind(worker=seat.worker)
             self.channels.enter(seat.slot)
+            self._close_ports()
             try:
                 parts = wiring.make_parts(config, seat, self.bell, self._emitter_for(config), self.channels)
             except SnqdError as error:
@@ -154,9 +167,12 @@ class _Makers:
         return run
 
     def hub(self, config: Config, *, folder: Path, boot: int, sent: Sent) -> RunHub | None:
-        """None when there is to be none."""
+        """None when there is to be none. Raises `ConfigError` when the SNMP agent's port cannot be had."""
         if not config.telemetry.enabled:
             return None
+        snmp_descriptor = None
+        if is_snmp_wanted(config) and self._ports is not None:
+            snmp_descriptor = self._ports.open(config.snmp.listen)
 
         def run(seat: HubSeat) -> int:
             from snqd.hub.hub import run_hub
@@ -164,10 +180,24 @@ class _Makers:
             if self._sink is not None:
                 self._sink.bind(worker=f"{config.daemon.name}.hub")
             return run_hub(
-                wiring.make_hub_parts(config, seat, self.channels, self._emitter, folder=folder, boot=boot, sent=sent)
+                wiring.make_hub_parts(
+                    config,
+                    seat,
+                    self.channels,
+                    self._emitter,
+                    folder=folder,
+                    boot=boot,
+                    sent=sent,
+                    snmp_descriptor=snmp_descriptor,
+                )
             )
 
         return run
+
+    def _close_ports(self) -> None:
+        """In a worker: a port must not outlive the daemon because a handler takes its time."""
+        if self._ports is not None:
+            self._ports.keep_only("")
 
     def janitor(self, config: Config) -> RunWorker:
         def run(seat: WorkerSeat) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from snqd.exporters.sent import Sent
     from snqd.handlers.base import BoundHandler
     from snqd.handlers.context import Site
-    from snqd.hub.parts import Exporter, HubParts
+    from snqd.hub.parts import Exporter, FedProgram, HubParts
     from snqd.items import ItemId, NewItem, QueueName, SiteName
     from snqd.registry import QueueRegistry
     from snqd.stores.base import Store
@@ -248,12 +248,20 @@ def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter, c
 
 
 def make_hub_parts(
-    config: Config, seat: HubSeat, channels: Channels, emitter: Emitter, *, folder: Path, boot: int, sent: Sent
+    config: Config,
+    seat: HubSeat,
+    channels: Channels,
+    emitter: Emitter,
+    *,
+    folder: Path,
+    boot: int,
+    sent: Sent,
+    snmp_descriptor: int | None = None,
 ) -> HubParts:
     """Everything that the hub's process is made of. Call after the fork. Raises `ConfigError`.
 
     `folder` is the runtime folder, `boot` when the supervisor started (microseconds), `sent` what statsd was told by
-    earlier hubs.
+    earlier hubs, `snmp_descriptor` the socket of the SNMP agent (None: no agent).
     """
     from snqd import __version__
     from snqd.config.addresses import resolve_key
@@ -263,6 +271,9 @@ def make_hub_parts(
     from snqd.telemetry.wire import key_of
 
     secret = resolve_key(config.telemetry)
+    programs: tuple[FedProgram, ...] = ()
+    if snmp_descriptor is not None:
+        programs = (snmp_program(config, descriptor=snmp_descriptor, folder=folder),)
     store = open_store(config, claimant=f"{config.daemon.name}.hub")
     return HubParts(
         daemon=config.daemon.name,
@@ -285,7 +296,40 @@ def make_hub_parts(
         open_store=lambda: open_store(config, claimant=f"{config.daemon.name}.control"),
         send_canary=_CanaryPost(config).send,
         make_exporters=lambda: _make_exporters(config, sent),
+        programs=programs,
         emit=emitter.emit,
+    )
+
+
+def snmp_program(config: Config, *, descriptor: int, folder: Path) -> FedProgram:
+    """The SNMP agent, which is to listen on the socket of `descriptor`. Raises `ConfigError`."""
+    from snqd import __version__
+    from snqd.config.snmp import resolve_access
+    from snqd.exporters.snmp.settings import AgentSettings, User, encode
+    from snqd.hub.parts import FedProgram
+
+    host, snmp, daemon = socket.gethostname(), config.snmp, config.daemon.name
+    access = resolve_access(config)
+    kept = snmp.state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or folder
+    settings = AgentSettings(
+        daemon=daemon,
+        description=f"snqd {__version__}, queue daemon {daemon}",
+        name=snmp.name if snmp.name is not None else host,
+        contact=snmp.contact,
+        location=snmp.location,
+        identity_file=str(Path(kept) / f"{daemon}.snmp"),
+        community=access.community,
+        networks=snmp.networks,
+        users=tuple(User(*user) for user in access.users),
+        requests_per_second=snmp.requests_per_second,
+        site_rows=snmp.site_rows,
+        queue_site_rows=snmp.queue_site_rows,
+    )
+    return FedProgram(
+        name=f"SNMP agent at udp {snmp.listen}",
+        module="snqd.exporters.snmp",
+        hello=encode(settings),
+        descriptors=(descriptor,),
     )
 
 

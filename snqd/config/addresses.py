@@ -117,16 +117,12 @@ def resolve_key(config: TelemetryConfig) -> str | None:
 
 
 def key_in_file(path: str, setting: str) -> str:
-    """The first line of a file that only its owner and group have access to.
-
-    Raises `ConfigError`, which names the `setting` and never shows the key.
-    """
-    problem = f"{setting} {path}"
-    key = _first_line(path, problem)
+    """The key in the first line of a file, see `secret_in_file`. Raises `ConfigError`."""
+    key = secret_in_file(path, setting)
     try:
         check_key(key)
     except ValueError as error:
-        raise ConfigError(f"{problem}: its first line {error}") from None
+        raise ConfigError(f"{setting} {path}: its first line {error}") from None
     return key
 
 
@@ -156,7 +152,12 @@ def _ip(host: str) -> _Address | None:
         return None
 
 
-def _first_line(path: str, problem: str) -> str:
+def secret_in_file(path: str, setting: str) -> str:
+    """The first line of a file that only its owner and group have access to.
+
+    Raises `ConfigError`, which names the `setting` and never shows the secret.
+    """
+    problem = f"{setting} {path}"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hold us up
     except FileNotFoundError:
@@ -175,4 +176,6 @@ def _first_line(path: str, problem: str) -> str:
     try:
         return raw.decode().strip()
     except UnicodeDecodeError:
-        raise ConfigError(f"{problem}: its first line is not UTF-8 text: 'openssl rand -hex 16' makes a key") from None
+        raise ConfigError(
+            f"{problem}: its first line is not UTF-8 text: 'openssl rand -hex 16' makes a secret"
+        ) from None

@@ -6,21 +6,25 @@ from typing import TYPE_CHECKING
 
 from snqd.config.addresses import AUTO, NONE, is_loopback, parse_address
 from snqd.config.schema import Config
+from snqd.config.settings import SNMP_USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from snqd.config.sources import Given
 
 
-def contradictions(given: Mapping[str, Given]) -> Iterator[str]:
-    """What is wrong with the values that all sources together gave."""
+def contradictions(given: Mapping[str, Given], refused: AbstractSet[str]) -> Iterator[str]:
+    """What is wrong with the values that all sources together gave. `refused`: keys whose value is wrong alone."""
     yield from _of_leases(given)
     if "daemon.group" in given and "daemon.user" not in given:
         yield f"{_place(given, 'daemon.group')}: daemon.group is set and daemon.user is not: set both"
     yield from _of_retries(given)
     yield from _of_keys(given)
     yield from _of_legacy_listeners(given)
+    yield from _of_snmp(given)
+    yield from _of_snmp_users(given, refused)
 
 
 def _of_leases(given: Mapping[str, Given]) -> Iterator[str]:
@@ -66,6 +70,53 @@ def _of_legacy_listeners(given: Mapping[str, Given]) -> Iterator[str]:
                 f"{_place(given, key)}: {key} is {given[key].value}, which others can reach, and nothing authenticates "
                 f"a ping: name who is believed in {senders}, or listen on 127.0.0.1"
             )
+
+
+def _of_snmp(given: Mapping[str, Given]) -> Iterator[str]:
+    community, community_file, listen = "snmp.community", "snmp.community_file", "snmp.listen"
+    if community in given and community_file in given:
+        yield (
+            f"{_place(given, community_file)}: {community_file} is set and {community} too "
+            f"({_place(given, community)}): which one counts? Remove one"
+        )
+    has_networks = "snmp.networks" in given and given["snmp.networks"].value
+    if (community in given or community_file in given) and _is_open(given, listen) and not has_networks:
+        yield (
+            f"{_place(given, listen)}: {listen} is {given[listen].value}, which others can reach, and a community goes "
+            "over the network in the clear: name who is answered in snmp.networks, have users of v3 in its place, or "
+            "listen on 127.0.0.1"
+        )
+    enabled = given.get("telemetry.enabled")
+    wanted = [key for key in given if key in (community, community_file) or key.startswith(f"{SNMP_USER}.")]
+    if wanted and enabled is not None and not enabled.value:
+        yield (
+            f"{_place(given, wanted[0])}: {wanted[0]} is set and telemetry.enabled is false: the SNMP agent shows what "
+            "telemetry gathers; enable it, or remove [snmp]"
+        )
+
+
+def _of_snmp_users(given: Mapping[str, Given], refused: AbstractSet[str]) -> Iterator[str]:
+    users: dict[str, Given] = {}
+    for key, entry in given.items():
+        if key.startswith(f"{SNMP_USER}."):
+            users.setdefault(key.rpartition(".")[0], entry)
+    for user, entry in users.items():
+        place = entry.origin.place()
+        cipher = given.get(f"{user}.privacy")
+        has_privacy = cipher is None or cipher.value != "none"
+        for kind in ("auth", "privacy"):
+            key = f"{user}.{kind}_passphrase"
+            is_given = [name for name in (key, f"{key}_file") if name in given]
+            if not refused.isdisjoint((key, f"{key}_file")):
+                continue
+            if len(is_given) == 2:
+                yield f"{_place(given, key)}: {key} is set and {key}_file too: which one counts? Remove one"
+            elif not is_given and kind == "auth":
+                yield f"{place}: {user} has no pass phrase: set {key}_file"
+            elif not is_given and has_privacy:
+                yield f'{place}: {user} has no pass phrase for privacy: set {key}_file, or {user}.privacy to "none"'
+            elif is_given and kind == "privacy" and not has_privacy:
+                yield f"{_place(given, *is_given)}: {is_given[0]} is set and {user}.privacy is none: remove one"
 
 
 def _is_open(given: Mapping[str, Given], key: str) -> bool:

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.config.contradictions import contradictions
-from snqd.config.schema import Config, QueueConfig
+from snqd.config.schema import Config
 from snqd.config.secrets import URL_KEYS
-from snqd.config.settings import QUEUE, SECTIONS
+from snqd.config.settings import NAMED, SECTIONS
 from snqd.config.sources import (
     DEFAULT,
     Given,
@@ -76,7 +76,7 @@ class Loader:
         sources += [read_environment(self._environ, self._cwd), read_flags(self._flags, self._cwd)]
         given = {entry.key: entry for source in sources for entry in source.given}
         problems = [problem for source in sources for problem in source.problems]
-        problems += contradictions(given)
+        problems += contradictions(given, {key for source in sources for key in source.refused})
         if problems:
             raise ConfigProblems(problems)
         config = _build(given.values(), sources, self._cwd)
@@ -91,13 +91,16 @@ def _build(given: Iterable[Given], sources: list[Source], cwd: Path) -> Config:
     store = by_table.setdefault("store", {})
     store.setdefault("url", Config().store.url)
     store.update({key: anchored_url(url, cwd) for key, url in store.items() if f"store.{key}" in URL_KEYS})
-    queues = {
-        table.removeprefix(f"{QUEUE}."): QueueConfig(**values)
-        for table, values in by_table.items()
-        if table.startswith(f"{QUEUE}.")
+    named: dict[str, Any] = {
+        table.field: {
+            name.removeprefix(f"{prefix}."): table.owner(**values)
+            for name, values in by_table.items()
+            if name.startswith(f"{prefix}.")
+        }
+        for prefix, table in NAMED.items()
     }
     free: dict[str, Any] = {}
     for source in sources:
         free.update(source.free)
-    sections = {name: owner(**by_table.get(name, {})) for name, owner in SECTIONS.items()}
-    return Config(**sections, queue=queues, **free)
+    sections: dict[str, Any] = {name: owner(**by_table.get(name, {})) for name, owner in SECTIONS.items()}
+    return Config(**sections, **named, **free)

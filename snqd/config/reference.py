@@ -17,6 +17,8 @@ from snqd.config.schema import (
     HandlersConfig,
     QueueConfig,
     SitesConfig,
+    SnmpConfig,
+    SnmpUserConfig,
     StoreConfig,
     TelemetryConfig,
 )
@@ -28,6 +30,8 @@ _TABLES: dict[str, Any] = {
     "store": StoreConfig,
     "telemetry": TelemetryConfig,
     "alarms": AlarmsConfig,
+    "snmp": SnmpConfig,
+    "snmp.user.*": SnmpUserConfig,
     "handlers": HandlersConfig,
     "queue.*": QueueConfig,
     "sites": SitesConfig,

@@ -184,6 +184,60 @@ class AlarmsConfig(NamedTuple):
     """
 
 
+class SnmpConfig(NamedTuple):
+    """`[snmp]`: an SNMP agent, for pollers. It runs when there is a community or a user; needs the packages `pysnmp`
+    and `cryptography` (`pip install 'snqd[snmp]'`), and `telemetry.enabled`.
+    """
+
+    listen: str = "127.0.0.1:1161"
+    """UDP address of the agent, `HOST:PORT`. At one that others can reach it needs `networks` if there is a
+    community.
+    """
+    community: str | None = None
+    """Who says this word may read, with SNMP v1 and v2c. Unset = neither is answered."""
+    community_file: str | None = None
+    """File whose first line is the community; others than its owner and group must have no access to it."""
+    networks: tuple[str, ...] = ()
+    """Addresses or networks that are answered, such as `192.0.2.7` or `10.0.0.0/8`. Empty = all that can reach it."""
+    requests_per_second: int = 5000
+    """Requests that one address may send; all together may send four times as many. Those that take long to decode
+    count ten times. 0 = no limit.
+    """
+    name: str | None = None
+    """sysName; unset = the name of the host."""
+    contact: str = ""
+    """sysContact: who is responsible."""
+    location: str = ""
+    """sysLocation: where the host is."""
+    site_rows: int = 1000
+    """Most rows of the table of sites; of more sites those are told that need attention most."""
+    queue_site_rows: int = 0
+    """Most rows of the table of queue and site; 0 = none. Ten queues of ten thousand sites would be a hundred thousand
+    rows of 19 values.
+    """
+    state_dir: str | None = None
+    """Folder that keeps the engine id and the number of its starts, which SNMP v3 needs; unset = `$STATE_DIRECTORY`,
+    which systemd sets, or the runtime folder.
+    """
+
+
+class SnmpUserConfig(NamedTuple):
+    """`[snmp.user.NAME]`: a user of SNMP v3, who may read. NAME has at most 32 bytes; pass phrases have at least 8."""
+
+    auth: Literal["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"] = "SHA-256"
+    """Hash that authenticates the user's messages."""
+    auth_passphrase: str | None = None
+    """Pass phrase for it."""
+    auth_passphrase_file: str | None = None
+    """File whose first line is that pass phrase; others than its owner and group must have no access to it."""
+    privacy: Literal["AES-128", "AES-192", "AES-256", "none"] = "AES-128"
+    """Cipher of the user's messages; a user who has one cannot do without. `none` = they can be read on their way."""
+    privacy_passphrase: str | None = None
+    """Pass phrase for it."""
+    privacy_passphrase_file: str | None = None
+    """File whose first line is that pass phrase."""
+
+
 class HandlersConfig(NamedTuple):
     """`[handlers]`: where handlers come from."""
 
@@ -235,6 +289,8 @@ class Config(NamedTuple):
     store: StoreConfig = StoreConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     alarms: AlarmsConfig = AlarmsConfig()
+    snmp: SnmpConfig = SnmpConfig()
+    snmp_user: Mapping[str, SnmpUserConfig] = MappingProxyType({})
     handlers: HandlersConfig = HandlersConfig()
     queue: Mapping[str, QueueConfig] = MappingProxyType({})
     sites: SitesConfig = SitesConfig()

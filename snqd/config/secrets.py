@@ -6,8 +6,10 @@ import re
 from typing import Any
 
 URL_KEYS = ("store.url", "store.listen_url")
-SECRET_KEYS = ("telemetry.key",)
+SECRET_KEYS = ("telemetry.key", "snmp.community")
 """Settings that are shown as `HIDDEN`, whatever their value."""
+_SECRET_NAMES = ("auth_passphrase", "privacy_passphrase")
+"""The same, in the tables of users."""
 HIDDEN = "***"
 
 _IN_AUTHORITY = r"(://[^:/@\s]*:)\S*@"  # up to the last @: a password may hold one, a host may not
@@ -23,7 +25,7 @@ def redact_url(url: str) -> str:
 
 def redacted(key: str, value: Any) -> Any:
     """The value of the setting `key` as it may be shown."""
-    if key in SECRET_KEYS and value is not None:
+    if (key in SECRET_KEYS or key.rpartition(".")[2] in _SECRET_NAMES) and value is not None:
         return HIDDEN
     return redact_url(str(value)) if key in URL_KEYS and value else value
 

@@ -14,6 +14,8 @@ from snqd.config.schema import (
     HandlersConfig,
     QueueConfig,
     SitesConfig,
+    SnmpConfig,
+    SnmpUserConfig,
     StoreConfig,
     TelemetryConfig,
 )
@@ -23,13 +25,28 @@ SECTIONS: dict[str, Any] = {
     "store": StoreConfig,
     "telemetry": TelemetryConfig,
     "alarms": AlarmsConfig,
+    "snmp": SnmpConfig,
     "handlers": HandlersConfig,
     "sites": SitesConfig,
 }
 """Tables with fixed keys, which can also be set from the environment, and their named tuples."""
 
 QUEUE = "queue"
-"""Prefix of the tables `[queue.NAME]`, whose keys are those of `QueueConfig`."""
+SNMP_USER = "snmp.user"
+
+
+class NamedTable(NamedTuple):
+    """Tables whose last name is free, as `[queue.NAME]`: their type, and the field of `Config` that holds them."""
+
+    owner: Any
+    field: str
+
+
+NAMED: dict[str, NamedTable] = {
+    QUEUE: NamedTable(QueueConfig, "queue"),
+    SNMP_USER: NamedTable(SnmpUserConfig, "snmp_user"),
+}
+"""By the prefix of the table."""
 
 FREE_FORM = ("settings", "site")
 """Tables that belong to the application."""
@@ -47,7 +64,7 @@ class Kind(StrEnum):
 
 
 class Setting(NamedTuple):
-    """One key. `key` is `section.name`; for queues `queue.*.name`."""
+    """One key. `key` is `section.name`; in a named table `queue.*.name`."""
 
     key: str
     kind: Kind
@@ -60,8 +77,8 @@ class Setting(NamedTuple):
 
     @property
     def variable(self) -> str | None:
-        """The environment variable that sets it; None for keys of a queue."""
-        return None if self.key.startswith(f"{QUEUE}.") else f"SNQD_{self.key.replace('.', '_').upper()}"
+        """The environment variable that sets it; None for keys of named tables."""
+        return None if ".*." in self.key else f"SNQD_{self.key.replace('.', '_').upper()}"
 
     @property
     def expected(self) -> str:
@@ -73,22 +90,29 @@ class Setting(NamedTuple):
 
 def settings() -> dict[str, Setting]:
     """Every setting by its key, in the order of the schema."""
-    tables = map(settings_in, (*SECTIONS, QUEUE))
+    tables = map(settings_in, (*SECTIONS, *NAMED))
     return {setting.key: setting for table in tables for setting in table.values()}
 
 
 @cache
 def settings_in(table: str) -> dict[str, Setting]:
-    """The settings of a section, or of `queue`, by name. Only the tables that are asked for are looked through."""
-    prefix, owner = (f"{QUEUE}.*", QueueConfig) if table == QUEUE else (table, SECTIONS[table])
+    """The settings of a section, or of a named table such as `queue`, by name.
+
+    Only the tables that are asked for are looked through.
+    """
+    prefix, owner = (f"{table}.*", NAMED[table].owner) if table in NAMED else (table, SECTIONS[table])
     hints = typing.get_type_hints(owner)
     return {name: _setting(f"{prefix}.{name}", hints[name], owner._field_defaults[name]) for name in owner._fields}
 
 
+def table_of(key: str) -> str:
+    """The table of a full key, without a free name: `snmp.user` for `snmp.user.monitor.auth`."""
+    return next((prefix for prefix in NAMED if key.startswith(f"{prefix}.")), key.partition(".")[0])
+
+
 def setting_of(key: str) -> Setting:
     """The setting of a full key; `queue.mail.group` is found as `queue.*.group`. Raises `KeyError`."""
-    table, _dot, name = key.rpartition(".")
-    return settings_in(table.partition(".")[0])[name]
+    return settings_in(table_of(key))[key.rpartition(".")[2]]
 
 
 def _setting(key: str, hint: Any, default: Any) -> Setting:

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.config.secrets import redact_settings, redacted
-from snqd.config.settings import FREE_FORM, QUEUE, SECTIONS
+from snqd.config.settings import FREE_FORM, NAMED, SECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Shown(NamedTuple):
 
 
 def shown(loaded: Loaded) -> Iterator[Shown]:
-    """Every setting of every section, queues only where they are set, and the free-form tables."""
+    """Every setting of every section, named tables only where they are set, and the free-form tables."""
     for key, value in _flat(loaded.config).items():
         if key.partition(".")[0] in FREE_FORM:
             yield Shown(key, value, str(loaded.path))
@@ -75,12 +75,14 @@ def _flat(config: Config, *, is_redacted: bool = True) -> dict[str, Any]:
             key = f"{section}.{name}"
             value = getattr(getattr(config, section), name)
             found[key] = redacted(key, value) if is_redacted else value
-    for queue, overrides in config.queue.items():
-        for name, value in overrides._asdict().items():
-            if value is not None:
-                found[f"{QUEUE}.{queue}.{name}"] = value
-    for table in FREE_FORM:
-        values = getattr(config, table)
+    for prefix, table in NAMED.items():
+        for entry_name, entry in getattr(config, table.field).items():
+            for name, value in entry._asdict().items():
+                key = f"{prefix}.{entry_name}.{name}"
+                if value is not None:
+                    found[key] = redacted(key, value) if is_redacted else value
+    for free in FREE_FORM:
+        values = getattr(config, free)
         for key, value in (redact_settings(values) if is_redacted else values).items():
-            found[f"{table}.{key}"] = value
+            found[f"{free}.{key}"] = value
     return found

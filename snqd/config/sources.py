@@ -14,13 +14,24 @@ from urllib.parse import quote
 
 from snqd.config.document import Document
 from snqd.config.secrets import redacted
-from snqd.config.settings import FREE_FORM, QUEUE, SECTIONS, Setting, setting_of, settings, settings_in
+from snqd.config.settings import (
+    FREE_FORM,
+    NAMED,
+    QUEUE,
+    SECTIONS,
+    SNMP_USER,
+    Setting,
+    setting_of,
+    settings,
+    settings_in,
+    table_of,
+)
 from snqd.config.values import check, from_text, from_toml, nearest
 from snqd.errors import BadItem, ConfigError
 from snqd.names import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 FILE_VARIABLE = "SNQD_CONFIG"
 OTHER_VARIABLES = (FILE_VARIABLE, "SNQD_DEBUG", "SNQD_TEST_DSN")
@@ -29,7 +40,8 @@ OTHER_VARIABLES = (FILE_VARIABLE, "SNQD_DEBUG", "SNQD_TEST_DSN")
 SEARCHED = (Path("snqd.toml"), Path("/etc/snqd/snqd.toml"))
 _PATH_KEYS = (
     "daemon.runtime_dir", "daemon.pidfile", "daemon.log_file", "sites.directory", "telemetry.key_file",
-    "telemetry.record_file",
+    "telemetry.record_file", "snmp.community_file", "snmp.state_dir", "snmp.user.*.auth_passphrase_file",
+    "snmp.user.*.privacy_passphrase_file",
 )  # fmt: skip
 _SQLITE = "sqlite:///"
 # An orchestrator announces a service called "snqd" to every container with variables like these.
@@ -64,6 +76,8 @@ class Source:
     def __init__(self) -> None:
         self.given: list[Given] = []
         self.problems: list[str] = []
+        self.refused: set[str] = set()
+        """Keys that were given a value which they cannot have."""
         self.free: dict[str, dict[str, Any]] = {}
         """The application's tables: `settings` and `site`."""
 
@@ -75,6 +89,7 @@ class Source:
             check(value, setting)
         except ValueError as error:
             self.problems.append(f"{origin.place()}: {key} is {_shown(key, found)}: {error}")
+            self.refused.add(key)
         else:
             self.given.append(Given(key, _anchored(key, value, base), origin))
 
@@ -104,8 +119,7 @@ def read_file(path: Path) -> Source:
         elif name in FREE_FORM:
             source.free[name] = table
         elif name == QUEUE:
-            for queue, keys in table.items():
-                _add_queue(source, document, queue, keys)
+            _add_named(source, document, (QUEUE,), table)
         else:
             _add_table(source, document, (name,), table)
     return source
@@ -142,25 +156,55 @@ def _exists(path: Path) -> bool:
         return True
 
 
-def _add_queue(source: Source, document: Document, queue: str, keys: object) -> None:
+def _add_named(source: Source, document: Document, path: tuple[str, ...], tables: object) -> None:
+    """Tables whose last name is free: `[queue.NAME]`."""
+    prefix = ".".join(path)
+    if not isinstance(tables, dict):
+        source.problems.append(f"{document.place(path)}: {prefix} must be a table: write [{prefix}.NAME]")
+        return
+    for name, keys in tables.items():
+        place = document.place((*path, name))
+        if problem := _NAME_PROBLEMS[prefix](name):
+            source.problems.append(f"{place}: {problem}")
+        elif not isinstance(keys, dict):
+            quoted = f"{prefix}.{_quoted(name)}"
+            source.problems.append(f"{place}: {prefix}.{name} must be a table: write [{quoted}]")
+        elif not keys and prefix == SNMP_USER:  # it would not be seen at all
+            source.problems.append(f"{place}: {prefix}.{name} has no pass phrase: set auth_passphrase_file")
+        else:
+            _add_table(source, document, (*path, name), keys)
+
+
+def _queue_problem(name: str) -> str:
     try:
-        check_name("queue", queue)
+        check_name("queue", name)
     except BadItem as error:
-        source.problems.append(f"{document.place((QUEUE, queue))}: {error}")
-        return
-    if not isinstance(keys, dict):
-        source.problems.append(
-            f"{document.place((QUEUE, queue))}: {QUEUE}.{queue} must be a table: write [{QUEUE}.{_quoted(queue)}]"
-        )
-        return
-    _add_table(source, document, (QUEUE, queue), keys)
+        return str(error)
+    return ""
+
+
+def _user_problem(name: str) -> str:
+    if 1 <= len(name.encode()) <= _USER_BYTES and name.isprintable() and name == name.strip():
+        return ""
+    return (
+        f"snmp.user {name!r} is no name of a user: use 1 to {_USER_BYTES} bytes of printable characters, without "
+        "spaces at the ends"
+    )
+
+
+_USER_BYTES = 32
+_NAME_PROBLEMS: dict[str, Callable[[str], str]] = {QUEUE: _queue_problem, SNMP_USER: _user_problem}
+"""What is wrong with a name, for each kind of named table; empty = nothing is."""
 
 
 def _add_table(source: Source, document: Document, path: tuple[str, ...], table: dict[str, Any]) -> None:
-    known = settings_in(path[0])
+    section = table_of(".".join((*path, "")))
+    known = settings_in(section)
     for name, found in table.items():
         origin = Origin(str(document.path), document, (*path, name))
-        if name in known:
+        if f"{section}.{name}" in NAMED:
+            _add_named(source, document, (*path, name), found)
+        elif name in known:
             source.add(".".join((*path, name)), found, origin, document.path.parent, is_text=False)
         else:
             source.problems.append(_unknown_key(origin.place(), path, name, known))
@@ -168,7 +212,7 @@ def _add_table(source: Source, document: Document, path: tuple[str, ...], table:
 
 def _unknown_section(document: Document, name: str) -> str:
     tables = [*SECTIONS, QUEUE, *FREE_FORM]
-    elsewhere = [key for key in settings() if key.endswith(f".{name}") and not key.startswith(QUEUE)]
+    elsewhere = [key for key in settings() if key.endswith(f".{name}") and ".*." not in key]
     if elsewhere:
         hint = f"did you mean {elsewhere[0]}? Write it below [{elsewhere[0].partition('.')[0]}]"
     elif guess := nearest(name, tables):
@@ -205,7 +249,7 @@ def _unknown_variable(variable: str, known: list[str]) -> Iterator[str]:
 
 def _anchored(key: str, value: Any, base: Path) -> Any:
     """Make a path absolute: a detached daemon changes its working directory, and a reload must mean the same file."""
-    if key in _PATH_KEYS:
+    if setting_of(key).key in _PATH_KEYS:
         return os.path.normpath(base / Path(value).expanduser())
     return value
 

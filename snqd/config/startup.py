@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from snqd.config.addresses import resolve_key
+from snqd.config.snmp import check_state_dir, is_wanted, needs_cipher, resolve_access
 from snqd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 STATSD_MISSING = "telemetry.statsd is set and the package statsd is not installed: pip install 'snqd[statsd]'"
 H11_MISSING = "telemetry.legacy_http_listen is set and the package h11 is not installed: pip install 'snqd[legacy]'"
+SNMP_MISSING = "[snmp] is set and the package {package} is not installed: pip install 'snqd[snmp]'"
 
 
 def alarm_command(config: AlarmsConfig) -> tuple[str, ...]:
@@ -36,7 +38,13 @@ def alarm_command(config: AlarmsConfig) -> tuple[str, ...]:
 
 def startup_problems(config: Config) -> Iterator[str]:
     """One line for each thing that a daemon with this configuration would miss here."""
-    for look in (lambda: resolve_key(config.telemetry), lambda: alarm_command(config.alarms)):
+    looks = (
+        lambda: resolve_key(config.telemetry),
+        lambda: alarm_command(config.alarms),
+        lambda: resolve_access(config),
+        lambda: check_state_dir(config),
+    )
+    for look in looks:
         try:
             look()
         except ConfigError as error:
@@ -45,6 +53,10 @@ def startup_problems(config: Config) -> Iterator[str]:
         yield STATSD_MISSING
     if config.telemetry.legacy_http_listen is not None and find_spec("h11") is None:
         yield H11_MISSING
+    if is_wanted(config) and find_spec("pysnmp") is None:
+        yield SNMP_MISSING.format(package="pysnmp")
+    if needs_cipher(config) and find_spec("cryptography") is None:
+        yield SNMP_MISSING.format(package="cryptography")
 
 
 def check_startup(config: Config) -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 URL_SCHEMES = ("sqlite", "postgresql", "postgres", "memory", "inline")
 _MEMORY = r"(?i)(\d+(?:\.\d+)?)\s*(%|[kmgt]?)(?:i?b)?"
+_COMMUNITY_LIMIT = 64
+PASSPHRASE_LEAST = 8
+_PASSPHRASE_MOST = 1024
+_SHORT_BYTES = 255
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -76,6 +80,9 @@ LIMITS: dict[str, Limits] = {
     "alarms.canary_seconds": _SECONDS,
     "alarms.clear_share": Limits(high=1, above_zero=True),
     "alarms.hold_seconds": _SECONDS,
+    "snmp.requests_per_second": Limits(high=1_000_000),
+    "snmp.site_rows": Limits(high=100_000),
+    "snmp.queue_site_rows": Limits(high=100_000),
     "queue.*.max_attempts": _ONE_OR_MORE,
     "queue.*.time_limit_seconds": _SECONDS,
     "queue.*.concurrency": Limits(low=1, high=64),  # entries of a slot on the worker board
@@ -241,6 +248,34 @@ def _check_key(key: str | None) -> None:
         check_key(key)
 
 
+def check_community(community: str | None) -> None:
+    """Raise `ValueError` unless it can be a community."""
+    if community is not None and not (
+        1 <= len(community) <= _COMMUNITY_LIMIT and community.isascii() and community.isprintable()
+    ):
+        raise ValueError(f"must be 1 to {_COMMUNITY_LIMIT} printable ASCII characters")
+
+
+def check_passphrase(passphrase: str | None) -> None:
+    """Raise `ValueError` if a pass phrase of SNMP v3 is too short (RFC 3414, section 11.2) or too long."""
+    if passphrase is None:
+        return
+    if not PASSPHRASE_LEAST <= len(passphrase.encode(errors="replace")) <= _PASSPHRASE_MOST:
+        raise ValueError(f"must have {PASSPHRASE_LEAST} to {_PASSPHRASE_MOST} bytes")
+    if not passphrase.isprintable():
+        raise ValueError("must not hold what cannot be printed")
+
+
+def _check_short_text(text: str) -> None:
+    if len(text.encode(errors="replace")) > _SHORT_BYTES or not text.isprintable():
+        raise ValueError(f"must be printable text of at most {_SHORT_BYTES} bytes")
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None:
+        _check_short_text(name)
+
+
 def _check_prefix(prefix: str) -> None:
     if len(prefix) > 100 or not re.fullmatch(r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)?", prefix):
         raise ValueError("must be letters, digits, '_' and '-', in parts joined by '.', as in 'prod.snqd'")
@@ -289,4 +324,16 @@ _SPECIAL: dict[str, Callable[[Any], object]] = {
     "telemetry.legacy_senders": parse_networks,
     "telemetry.record_file": _check_path,
     "alarms.exec": _check_command,
+    "snmp.listen": _check_server,
+    "snmp.community": check_community,
+    "snmp.community_file": _check_path,
+    "snmp.networks": parse_networks,
+    "snmp.name": _check_name,
+    "snmp.contact": _check_short_text,
+    "snmp.location": _check_short_text,
+    "snmp.state_dir": _check_path,
+    "snmp.user.*.auth_passphrase": check_passphrase,
+    "snmp.user.*.auth_passphrase_file": _check_path,
+    "snmp.user.*.privacy_passphrase": check_passphrase,
+    "snmp.user.*.privacy_passphrase_file": _check_path,
 }

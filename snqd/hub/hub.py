@@ -122,10 +122,10 @@ class Hub:
         """Tell how it ended: the last facts and events, the latter twice when somebody listens."""
         self._take_events()
         self._turn(is_last=True)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                while self._outlets.has_receivers:
-                    await self._rest(self._outlets.turn())
+        # Not `asyncio.timeout`: until Python 3.12 a `wait_for` that is over at once takes its cancellation for its own.
+        until = time.monotonic() + GOODBYE_SECONDS
+        while self._outlets.has_receivers and (left := until - time.monotonic()) > 0:
+            await self._rest(min(left, self._outlets.turn()))
 
     async def _rest(self, seconds: float) -> None:
         """Until the next turn is due, or something happened that wants one."""

@@ -1,4 +1,4 @@
-"""The ways out of the hub, and the legacy ears beside them: UDP relay, flight recorder, exporters.
+"""The ways out of the hub, and the legacy ears beside them: UDP relay, flight recorder, exporters, fed programs.
 
 None of them can hold up another, nor the gathering: what cannot be opened is told once as a problem and left out.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from snqd.errors import ConfigError, SnqdError
 from snqd.hub.ears import LegacyEars
+from snqd.hub.feeding import FRAMES_PER_SECOND, Feeding
 from snqd.hub.receivers import Receiver
 from snqd.hub.relay import Relay
 from snqd.telemetry.recording import Recorder
@@ -41,6 +42,7 @@ class Outlets:
         self._record: Receiver | None = None
         self._ears = LegacyEars(settings)
         self._exporters: list[Exporter] = []
+        self._fed: list[Feeding] = []
         self._told_problems: dict[str, str] = {}
         self._on_problem: Callable[[str, str], None] = _ignore
         self._relay_at = 0.0
@@ -57,6 +59,11 @@ class Outlets:
             await self._ears.open()
         except ConfigError as error:
             on_problem("legacy pings", str(error))
+        loop = asyncio.get_running_loop()
+        self._fed = [
+            Feeding(program, self._relay.outbox.cursor, self._header, loop=loop, on_problem=on_problem)
+            for program in self._parts.programs
+        ]
         settings = self._parts.config.telemetry
         if settings.record_file is not None:
             self._recorder = Recorder(Path(settings.record_file), settings.record_limit_bytes)
@@ -91,7 +98,7 @@ class Outlets:
 
     @property
     def has_receivers(self) -> bool:
-        return self._record is not None or self._relay.frame_seconds < inf
+        return self._record is not None or bool(self._fed) or self._relay.frame_seconds < inf
 
     @property
     def datagrams_sent(self) -> int:
@@ -104,7 +111,8 @@ class Outlets:
     def frame_pause(self) -> float:
         """Seconds between two frames of the receiver who wants most; infinite without any."""
         recorded = 1 / _RECORDED_FRAMES_PER_SECOND if self._record is not None else inf
-        return min(self._relay.frame_seconds, recorded)
+        fed = 1 / FRAMES_PER_SECOND if self._fed else inf
+        return min(self._relay.frame_seconds, recorded, fed)
 
     def update(self, facts: Sequence[AnyFact]) -> None:
         """Tell these; events go out in the next `turn`."""
@@ -120,10 +128,10 @@ class Outlets:
         now = time.monotonic()
         if now >= self._relay_at or is_last:
             self._relay_at = now + self._relay.tick(now)
-        record_pause = self._write_record(now)
+        pauses = [self._write_record(now), *(each.turn(now) for each in self._fed)]
         if not self.has_receivers:
             return _WITHOUT_RECEIVERS_SECONDS
-        return max(0.0, min(self._relay_at - now, record_pause))
+        return max(0.0, min(self._relay_at - now, *pauses))
 
     def _write_record(self, now: float) -> float:
         record, recorder = self._record, self._recorder
@@ -164,6 +172,8 @@ class Outlets:
         await self._ears.close()
         for exporter in self._exporters:
             exporter.close()
+        for fed in self._fed:
+            fed.close()
         if self._recorder is not None:
             self._recorder.close()
 

@@ -35,6 +35,23 @@ class Exporter(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FedProgram:
+    """A program of ours that runs beside the hub, in a process of its own, and is fed telemetry (`feeding.py`).
+
+    It is started as `python -m <module> <feed> <descriptors>`. The feed is a sequenced-packet socket: the first packet
+    is `hello`, all others are datagrams (`telemetry/wire.py`). What it says itself is a word each second, empty or a
+    problem in one line.
+    """
+
+    name: str
+    """For a person, with its address."""
+    module: str
+    hello: bytes
+    """May hold secrets: it is in no argument and no variable."""
+    descriptors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubParts:
     """One hub process. Made after the fork; board and channels are shared with the workers."""
 
@@ -66,4 +83,5 @@ class HubParts:
     send_canary: Callable[[str, int], int | None]
     """Store a canary of a number for a queue: its id, or None while an earlier one waits. For the probing thread."""
     make_exporters: Callable[[], list[Exporter]]
+    programs: tuple[FedProgram, ...] = ()
     emit: Callable[[Event], None]

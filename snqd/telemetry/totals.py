@@ -149,6 +149,16 @@ def _of_depth(fact: DepthFact | None) -> Change:
     return _depth_counts(fact) if fact is not None else _NO_DEPTH
 
 
+def totals_of(pair: Pair, flows: dict[Pair, FlowFact], depths: dict[Pair, DepthFact]) -> Totals:
+    """The sums of one queue of one site. They are made anew, since nobody keeps them."""
+    found = Totals(flows, depths)
+    if (flow := flows.get(pair)) is not None:
+        found.add_flow(pair, _of_flow(flow), 1)
+    if (depth := depths.get(pair)) is not None:
+        found.add_depth(pair, _of_depth(depth), 1, 0.0, depth.lag_seconds)
+    return found
+
+
 class Books:
     """Keeps the totals of one daemon."""
 

@@ -14,6 +14,7 @@ _FIXTURE_MODULES = (
     "tests.support.postgres",
     "tests.support.pgbouncer",
     "tests.support.statsd_server",
+    "tests.support.snmp",
     "tests.support.ganglia_server",
     "tests.support.processes",
     "tests.support.daemons",

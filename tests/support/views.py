@@ -34,6 +34,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.now = NOON
+        self.boot = int(NOON)
+        """When the daemon was started, here in seconds: another number is another life."""
         self._fleet = Fleet()
         self._sequence = 0
 
@@ -43,7 +45,7 @@ class Stage:
         if not any(isinstance(fact, DaemonFact) for fact in facts):
             told.append(daemon_fact(facts, is_complete=is_complete))
         self._sequence += 1
-        header = Header("main", "host", int(NOON), int(NOON), self._sequence, self.now)
+        header = Header("main", "host", self.boot, self.boot, self._sequence, self.now)
         self._fleet.apply(Datagram(header, tuple(told)), source="test", now=self.now)
         return self._fleet.daemons["main@host"]
 

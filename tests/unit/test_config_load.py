@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snqd.config.load import ConfigProblems, Loaded, Loader
 from snqd.config.schema import Config
-from snqd.config.settings import SECTIONS, Kind, Setting, settings
+from snqd.config.settings import NAMED, SECTIONS, Kind, Setting, settings
 from snqd.config.values import LIMITS, check, from_text, from_toml
 from snqd.errors import ConfigError
 from snqd.telemetry.board import ENTRIES, SLOTS
@@ -304,4 +304,5 @@ def test_what_is_written_as_text_and_as_toml_is_read_alike(setting: Setting, dat
 
 
 def test_every_section_of_the_config_is_known_to_the_loader() -> None:
-    assert set(Config._fields) == {*SECTIONS, "queue", "site", "settings"}
+    named = [table.field for table in NAMED.values()]
+    assert set(Config._fields) == {*SECTIONS, *named, "site", "settings"}

@@ -27,7 +27,7 @@ KINDS = {
     "sql postgres", "sql postgres grants", "sql sqlite",
 }  # fmt: skip
 COMMANDS = commands()
-SECTIONS = ("daemon", "store", "handlers", "sites", "telemetry", "alarms")
+SECTIONS = ("daemon", "store", "handlers", "sites", "telemetry", "alarms", "snmp")
 
 
 def page_id(path: Path) -> str:

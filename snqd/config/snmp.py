@@ -1,0 +1,88 @@
+"""Who may ask the SNMP agent: the community and the users, with the secrets that are in files.
+
+Read where a daemon starts and where a configuration is checked, as `addresses.resolve_key` is.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from snqd.config.addresses import secret_in_file
+from snqd.config.settings import SNMP_USER
+from snqd.config.values import check_community, check_passphrase
+from snqd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from snqd.config.schema import Config, SnmpUserConfig
+
+NO_PRIVACY = "none"
+
+
+class Access(NamedTuple):
+    """What the agent answers to. Holds secrets: not to be shown."""
+
+    community: str | None
+    users: tuple[UserAccess, ...]
+
+
+class UserAccess(NamedTuple):
+    name: str
+    auth: str
+    auth_passphrase: str
+    privacy: str
+    privacy_passphrase: str
+    """Empty without privacy."""
+
+
+def is_wanted(config: Config) -> bool:
+    """Whether there is anybody to answer."""
+    return config.snmp.community is not None or config.snmp.community_file is not None or bool(config.snmp_user)
+
+
+def needs_cipher(config: Config) -> bool:
+    return any(user.privacy != NO_PRIVACY for user in config.snmp_user.values())
+
+
+def check_state_dir(config: Config) -> None:
+    """Raise `ConfigError` if `snmp.state_dir` is no folder that can be written."""
+    folder = config.snmp.state_dir
+    if folder is not None and is_wanted(config):
+        if not Path(folder).is_dir():
+            raise ConfigError(f"snmp.state_dir {folder}: there is no such folder: make it")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigError(f"snmp.state_dir {folder}: cannot be written by this user")
+
+
+def resolve_access(config: Config) -> Access:
+    """Raises `ConfigError`, which never shows a secret."""
+    community = _secret("snmp.community", config.snmp.community, config.snmp.community_file, check_community)
+    users = tuple(_user(name, user) for name, user in config.snmp_user.items())
+    return Access(community, users)
+
+
+def _user(name: str, user: SnmpUserConfig) -> UserAccess:
+    key = f"{SNMP_USER}.{name}"
+    auth = _secret(f"{key}.auth_passphrase", user.auth_passphrase, user.auth_passphrase_file, check_passphrase)
+    privacy = None
+    if user.privacy != NO_PRIVACY:
+        privacy = _secret(
+            f"{key}.privacy_passphrase", user.privacy_passphrase, user.privacy_passphrase_file, check_passphrase
+        )
+        assert privacy is not None, "contradictions have been looked for"
+    assert auth is not None, "contradictions have been looked for"
+    return UserAccess(name, user.auth, auth, user.privacy, privacy or "")
+
+
+def _secret(key: str, value: str | None, path: str | None, check: Callable[[str], None]) -> str | None:
+    if path is None:
+        return value
+    found = secret_in_file(path, f"{key}_file")
+    try:
+        check(found)
+    except ValueError as error:
+        raise ConfigError(f"{key}_file {path}: its first line {error}") from None
+    return found
