@@ -71,7 +71,7 @@ async def test_a_filter_holds_while_it_is_typed_and_escape_clears_it() -> None:
         assert "webhook" in screen.text
         assert "distrib" not in screen.text
         assert "filter hook" in screen.lines[1]
-        assert "1 of 8 queues" in screen.lines[1]
+        assert "queues 1 of 8" in screen.lines[1]
 
         await screen.press("escape")
 
@@ -164,7 +164,7 @@ async def test_a_picture_that_stands_can_still_be_sorted_and_filtered() -> None:
     async with opened(scene(20)) as screen:
         await screen.press("2", "space", "slash", *"mail")
 
-        assert "1 of 8 queues" in screen.lines[1]
+        assert "queues 1 of 8" in screen.lines[1]
         assert "distrib" not in screen.text
 
 
