@@ -1,18 +1,21 @@
 """When to ask a probe what: often while something moves, seldom when nothing does, and never at much cost.
 
-A question comes again after `SHARE` times as long as its last answer took, so that each costs a four-hundredth of the
-time. It does not come before its least interval, which is longer while nothing moves, so that an idle daemon spends
-next to nothing; nor later than its longest: that of `lags` keeps its figure younger than two seconds. Pure: times are
-monotonic seconds and come from the caller.
+A question comes again after `SHARE` times as long as its answers take, so that each costs a four-hundredth of the
+time. The middle one of the last three counts: a single answer that had to wait for a busy machine says nothing of the
+next, and would leave the figure to grow old for a minute. It does not come before its least interval, which is longer
+while nothing moves, so that an idle daemon spends next to nothing; nor later than its longest: that of `lags` keeps
+its figure younger than two seconds. Pure: times are monotonic seconds and come from the caller.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Literal, NamedTuple
 
 Question = Literal["lags", "depths", "health"]
 
 SHARE = 400
+_ANSWERS = 3
 
 
 class Interval(NamedTuple):
@@ -43,6 +46,7 @@ class ProbePace:
     def __init__(self, least_seconds: float = 0.0) -> None:
         self._least = least_seconds
         self._due: dict[Question, float] = dict.fromkeys(INTERVALS, float("-inf"))
+        self._took: dict[Question, deque[float]] = {question: deque(maxlen=_ANSWERS) for question in INTERVALS}
 
     def next(self, now: float) -> Turn:
         question = min(self._due, key=lambda each: self._due[each])  # the longest overdue: none is starved
@@ -52,7 +56,10 @@ class ProbePace:
         """`is_idle`: nothing has moved lately."""
         interval = INTERVALS[question]
         least = max(interval.idle if is_idle else interval.busy, self._least)
-        wait = max(least, min((ended - began) * SHARE, interval.longest))
+        took = self._took[question]
+        took.append(ended - began)
+        usual = sorted(took)[(len(took) - 1) // 2]
+        wait = max(least, min(usual * SHARE, interval.longest))
         self._due[question] = max(began + wait, ended)
 
     def hurry(self) -> None:

@@ -93,3 +93,21 @@ def test_nothing_is_given_up_however_dear_it_is() -> None:
     assert asked["depths"] >= 9
     assert asked["health"] >= 9
     assert asked["lags"] >= 100
+
+
+@pytest.mark.parametrize("slow_at", [1, 2, 5])
+def test_one_answer_that_had_to_wait_does_not_let_the_figure_grow_old(slow_at: int) -> None:
+    pace, now = ProbePace(), 100.0
+    for number in range(8):
+        took = 0.2 if number == slow_at else 0.001
+        pace.asked("depths", now, now + took)
+        assert pace._due["depths"] - now == pytest.approx(1.0)
+        now += 1.0
+
+
+def test_answers_that_stay_slow_are_asked_for_seldom() -> None:
+    pace = ProbePace()
+    for now in (0.0, 100.0, 200.0):
+        pace.asked("depths", now, now + 0.1)
+
+    assert pace._due["depths"] == pytest.approx(200.0 + 40.0)
