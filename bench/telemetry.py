@@ -1,18 +1,24 @@
-"""What telemetry costs: the fastest configuration with everything on, beside the same with everything off.
+"""What telemetry costs: two daemons race on one machine, one with everything on, the other with everything off.
 
-Off is `telemetry.enabled = false`: no hub, and workers that count nothing.
+Off is `telemetry.enabled = false`: no hub, and workers that count nothing. The two run at the same time, each with
+more items than the race needs, and what each has handled is read at the same two moments: whatever else the machine
+does, and however fast it is just then, it is the same for both.
+
+A race hides one thing: the processor time of the hub is taken from both. A daemon that is alone pays it all, so the
+ratio is multiplied by the part of the machine that the hub leaves.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import statistics
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.drain_postgres import BEST
 from bench.lab import processes, record
@@ -28,11 +34,11 @@ PURPOSE = (
     "beside none of them"
 )
 COLUMNS = [
-    ("items/s", "rate"),
+    ("items/s, of both at once", "rate"),
     ("CPU of the daemon, µs an item", "daemon_us"),
-    ("CPU of the server, µs an item", "server_us"),
     ("hub, % of a core", "hub"),
 ]
+RATIO_COLUMNS = [("in the race", "race"), ("with the hub's share", "ratio")]
 STORES = {"postgres": "PostgreSQL", "sqlite": "SQLite"}
 FRAMES_PER_SECOND = 4.0
 WORKERS = 2
@@ -42,14 +48,12 @@ SETTLE_SECONDS = 3.0
 def main() -> None:
     with Session("telemetry", PURPOSE, reps=10) as session:
         session.start_postgres()
-        items = 50_000 if session.quick else 400_000
-        pairs = {store: (off(session, store), on(session, store)) for store in STORES}
+        items = 50_000 if session.quick else 250_000
+        pairs = {store: (on(session, store), off(session, store)) for store in STORES}
         for turn in session.rounds():
-            for pair in pairs.values():
-                # Which of the two comes first changes from round to round: a machine that drifts favours neither.
-                for contestant in pair if turn % 2 else reversed(pair):
-                    if session.wants(contestant.name):
-                        measure(contestant, items, is_on=contestant is pair[1])
+            for store, (seen, unseen) in pairs.items():
+                if session.wants(STORES[store]):
+                    race(seen, unseen, items, is_seen_first=bool(turn % 2))
         report(session)
 
 
@@ -72,39 +76,62 @@ def on(session: Session, store: str) -> Snqd:
     return Snqd(session, name, store, settings)
 
 
-def measure(contestant: Snqd, items: int, *, is_on: bool) -> None:
+def race(seen: Snqd, unseen: Snqd, items: int, *, is_seen_first: bool) -> None:
     """One repetition. The first item of each worker takes `SETTLE_SECONDS`: by then the hub has started."""
-    contestant.prepare()
-    contestant.call("load", WORKERS, SETTLE_SECONDS)
-    contestant.call("load", items, 0.0)
-    if contestant.session.cluster is not None and contestant.store == "postgres":
-        contestant.session.cluster.settle(contestant.database)
-    contestant.session.wait_for_quiet()
-    with listening(contestant) if is_on else nullcontext():
-        roots = contestant.start()
+    session, both = seen.session, (seen, unseen)
+    for contestant in both:
+        contestant.prepare()
+        contestant.call("load", WORKERS, SETTLE_SECONDS)
+        contestant.call("load", items, 0.0)
+        if session.cluster is not None and contestant.store == "postgres":
+            session.cluster.settle(contestant.database)
+    session.wait_for_quiet()
+    with listening(seen):
         try:
-            if not contestant.wait_for_records(2 * WORKERS):
+            for contestant in both if is_seen_first else reversed(both):
+                contestant.start()
+            begin, end = items // 20, items * 19 // 20  # neither has the machine for itself in between
+            if not all(contestant.wait_for_records(begin) for contestant in both):
                 return
-            servers, hubs = contestant.servers(), contestant.hubs()
-            begun, hub = time.monotonic(), processes.fine_cpu_seconds(hubs)
-            daemon, server = processes.fine_cpu_seconds(roots), processes.fine_cpu_seconds(servers)
-            seen = record.count(contestant.record)
-            if not contestant.wait_for_records(items + WORKERS):
-                return
-            daemon, server = processes.fine_cpu_seconds(roots) - daemon, processes.fine_cpu_seconds(servers) - server
-            seen = record.count(contestant.record) - seen
-            hub = (processes.fine_cpu_seconds(hubs) - hub) / (time.monotonic() - begun)
+            before = [Reading.of(contestant) for contestant in both]
+            while max(record.count(contestant.record) for contestant in both) < end:
+                if not all(program.is_running() for contestant in both for program in contestant.roots):
+                    return
+                time.sleep(0.005)
+            after = [Reading.of(contestant) for contestant in both]
         finally:
-            contestant.stop()
-    times = sorted(event.at for event in record.read(contestant.record))[2 * WORKERS :]
-    contestant.remove()
-    contestant.session.add(
-        contestant.name,
-        rate=(len(times) - 1) / (times[-1] - times[0]),
-        daemon_us=daemon / seen * 1e6,
-        server_us=server / seen * 1e6 if servers else None,
-        hub=hub * 100 if hubs else None,
-    )
+            for contestant in both:
+                contestant.stop()
+    for contestant in both:
+        contestant.remove()
+    spans = [late - early for early, late in zip(before, after, strict=True)]
+    for contestant, span in zip(both, spans, strict=True):
+        hub = span.hub / span.at * 100 if contestant is seen else None
+        session.add(contestant.name, rate=span.handled / span.at, daemon_us=span.daemon / span.handled * 1e6, hub=hub)
+    ratio = spans[0].handled / spans[1].handled
+    left = 1 - spans[0].hub / spans[0].at / (os.cpu_count() or 1)
+    session.add(f"{STORES[seen.store]}: on / off", race=ratio, ratio=ratio * left)
+
+
+class Reading(NamedTuple):
+    """How far a contestant is: epoch seconds, items, and seconds of processor time of the daemon and of its hub."""
+
+    at: float
+    handled: int
+    daemon: float
+    hub: float
+
+    @classmethod
+    def of(cls, contestant: Snqd) -> Reading:
+        return cls(
+            time.monotonic(),
+            record.count(contestant.record),
+            processes.fine_cpu_seconds(contestant.roots),
+            processes.fine_cpu_seconds(contestant.hubs()),
+        )
+
+    def __sub__(self, early: Reading) -> Reading:
+        return Reading(*(late - before for late, before in zip(self, early, strict=True)))
 
 
 @contextmanager
@@ -130,19 +157,19 @@ def _setting(text: str, key: str) -> str:
 
 def report(session: Session) -> None:
     session.title(
-        note="best settings of bench.drain_postgres; on and off follow each other at once, in an order that changes "
-        "from round to round."
+        note="best settings of bench.drain_postgres; on and off run at the same time. With the hub's share: the ratio "
+        "of the race, less what the hub takes of the processors, half of which the other daemon pays in a race."
     )
     session.table(COLUMNS)
-    for name in STORES.values():
-        session.target(f"{name}: throughput on / off", session.ratio(f"{name}, on", f"{name}, off", "rate"), "≥", 0.98)
-        on_us, off_us = (session.median(f"{name}, {state}", "daemon_us") for state in ("on", "off"))
-        if on_us and off_us:
-            session.print(f"- {name}: processor time of the daemon on / off: {on_us / off_us:.3f}")
-        spread = session.values(f"{name}, off", "rate")
-        if len(spread) > 1:
-            noise = statistics.stdev(spread) / statistics.mean(spread)
-            session.print(f"- {name}: spread of the runs that are off: {noise:.1%} (one standard deviation)")
+    session.print("")
+    session.table(RATIO_COLUMNS)
+    for store in STORES.values():
+        name = f"{store}: on / off"
+        session.target(f"{store}: throughput on / off", session.median(name, "ratio"), "≥", 0.98)
+        values = session.values(name, "ratio")
+        if len(values) > 1:
+            error = statistics.stdev(values) / len(values) ** 0.5
+            session.print(f"- {store}: standard error of that: {error:.3f}, of {len(values)} races")
 
 
 if __name__ == "__main__":

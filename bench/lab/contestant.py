@@ -109,6 +109,11 @@ class Contestant:
             program, env=self.environment(), cwd=self.home, stdout=log, stderr=log, start_new_session=True
         )
 
+    @property
+    def roots(self) -> list[psutil.Popen]:
+        """The programs that were started."""
+        return self._running
+
     def stop(self) -> None:
         processes.stop(self._running)
         self._running = []
