@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from snqd.exporters.names import part
-from snqd.telemetry.histogram import Sparse, merged, quantile, since, total
+from snqd.telemetry.histogram import Sparse, merged, quantiles, since, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,9 +106,8 @@ class Figures:
         each = max(1, min(TIMINGS_PER_NAME, TIMINGS_PER_TICK // max(1, len(found))))
         for name, histogram in islice(found.items(), TIMINGS_PER_TICK):
             count = min(each, total(histogram))
-            for place in range(count):
-                seconds = quantile(histogram, (place + 0.5) / count)
-                yield name, 1000 * (seconds or 0.0)
+            for seconds in quantiles(histogram, ((place + 0.5) / count for place in range(count))):
+                yield name, 1000 * seconds
 
     def gauges(self, view: DaemonView, now: float) -> dict[str, float]:
         """What there is now. After `durations` or `timings`."""
@@ -184,10 +183,9 @@ class Figures:
 
     def _end_interval(self, now: float) -> None:
         for name, histogram in self._interval.items():
-            for label, share in QUANTILES:
-                seconds = quantile(histogram, share)
-                if seconds is not None:
-                    self._quantiles[f"{name}_{label}_seconds"] = round(seconds, 6)
+            found = quantiles(histogram, (share for _label, share in QUANTILES))
+            for (label, _share), seconds in zip(QUANTILES, found, strict=False):  # an empty histogram has none
+                self._quantiles[f"{name}_{label}_seconds"] = round(seconds, 6)
         self._interval.clear()
         self._interval_began = now
 

@@ -71,15 +71,25 @@ def total(histogram: Sparse) -> int:
 
 def quantile(histogram: Sparse, share: float) -> float | None:
     """The duration (seconds) below which `share` (0 to 1) of the counts lie; None of an empty histogram."""
+    found = quantiles(histogram, (share,))
+    return found[0] if found else None
+
+
+def quantiles(histogram: Sparse, shares: Iterable[float]) -> list[float]:
+    """The quantiles of several shares, which rise, in one pass over the buckets; [] of an empty histogram."""
     number = total(histogram)
     if number <= 0:
-        return None
-    rank, below = share * number, 0
-    for bucket, count in zip(histogram[::2], histogram[1::2], strict=False):
-        if below + count >= rank:
-            return _within(bucket, max(0.0, (rank - below) / count))
-        below += count
-    return _within(histogram[-2], 1.0)
+        return []
+    buckets = zip(histogram[::2], histogram[1::2], strict=False)
+    bucket, count = next(buckets)
+    below, found = 0, []
+    for share in shares:
+        rank = share * number
+        while below + count < rank and (following := next(buckets, None)) is not None:
+            below += count
+            bucket, count = following
+        found.append(_within(bucket, min(1.0, max(0.0, (rank - below) / count)) if count else 1.0))
+    return found
 
 
 def _within(bucket: int, share: float) -> float:

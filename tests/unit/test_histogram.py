@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snqd.telemetry.histogram import BOUNDS, BUCKETS, bucket_of, merged, quantile, since, tally, to_sparse, total
+from snqd.telemetry.histogram import (
+    BOUNDS,
+    BUCKETS,
+    bucket_of,
+    merged,
+    quantile,
+    quantiles,
+    since,
+    tally,
+    to_sparse,
+    total,
+)
 
 durations = st.lists(st.floats(min_value=0.0, max_value=1e6), max_size=200)
 sparse = st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, 10**12), max_size=20).map(
@@ -61,3 +72,19 @@ def test_nothing_has_no_percentile_and_the_ends_have_one() -> None:
     assert quantile((), 0.5) is None
     assert quantile((0, 4), 0.5) == BOUNDS[0] / 2
     assert quantile((BUCKETS - 1, 4), 0.5) == BOUNDS[-1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, BUCKETS - 1), st.integers(1, 1000)),
+        min_size=1,
+        max_size=40,
+        unique_by=lambda pair: pair[0],
+    ),
+    st.lists(st.floats(0.0, 1.0), min_size=1, max_size=20),
+)
+def test_many_quantiles_at_once_are_those_one_by_one(pairs: list[tuple[int, int]], shares: list[float]) -> None:
+    histogram = tuple(number for pair in sorted(pairs) for number in pair)
+    together = quantiles(histogram, sorted(shares))
+    assert together == [quantile(histogram, share) for share in sorted(shares)]
+    assert together == sorted(together)
