@@ -20,8 +20,10 @@ from snqd.errors import ConfigError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from snqd.config.schema import Config
+    from snqd.config.schema import Config, SnmpTargetConfig
+    from snqd.config.snmp import UserAccess
     from snqd.exporters.sent import Sent
+    from snqd.exporters.snmp.settings import TargetSettings
     from snqd.handlers.base import BoundHandler
     from snqd.handlers.context import Site
     from snqd.hub.parts import Exporter, FedProgram, HubParts
@@ -273,7 +275,7 @@ def make_hub_parts(
     secret = resolve_key(config.telemetry)
     programs: tuple[FedProgram, ...] = ()
     if snmp_descriptor is not None:
-        programs = (snmp_program(config, descriptor=snmp_descriptor, folder=folder),)
+        programs = (snmp_program(config, descriptor=snmp_descriptor, folder=folder, boot=boot),)
     store = open_store(config, claimant=f"{config.daemon.name}.hub")
     return HubParts(
         daemon=config.daemon.name,
@@ -301,9 +303,13 @@ def make_hub_parts(
     )
 
 
-def snmp_program(config: Config, *, descriptor: int, folder: Path) -> FedProgram:
-    """The SNMP agent, which is to listen on the socket of `descriptor`. Raises `ConfigError`."""
+def snmp_program(config: Config, *, descriptor: int, folder: Path, boot: int = 0) -> FedProgram:
+    """The SNMP agent, which is to listen on the socket of `descriptor`. Raises `ConfigError`.
+
+    `boot`: when the supervisor started, microseconds.
+    """
     from snqd import __version__
+    from snqd.config.show import fingerprint
     from snqd.config.snmp import resolve_access
     from snqd.exporters.snmp.settings import AgentSettings, User, encode
     from snqd.hub.parts import FedProgram
@@ -324,12 +330,36 @@ def snmp_program(config: Config, *, descriptor: int, folder: Path) -> FedProgram
         requests_per_second=snmp.requests_per_second,
         site_rows=snmp.site_rows,
         queue_site_rows=snmp.queue_site_rows,
+        targets=tuple(_snmp_target(name, config.snmp_target[name], found) for name, found in access.targets.items()),
+        notifications_per_minute=snmp.notifications_per_minute,
+        kept_file=str(Path(kept) / f"{daemon}.snmp-notified"),
+        boot=boot,
+        configuration=fingerprint(config),
     )
     return FedProgram(
         name=f"SNMP agent at udp {snmp.listen}",
         module="snqd.exporters.snmp",
         hello=encode(settings),
         descriptors=(descriptor,),
+    )
+
+
+def _snmp_target(name: str, config: SnmpTargetConfig, access: UserAccess | str) -> TargetSettings:
+    from snqd.config.addresses import parse_address
+    from snqd.exporters.snmp.settings import TargetSettings, User
+
+    assert config.address is not None, "contradictions have been looked for"
+    address = parse_address(config.address)
+    return TargetSettings(
+        name=name,
+        host=address.host,
+        port=address.port,
+        community=access if isinstance(access, str) else None,
+        user=None if isinstance(access, str) else User(*access),
+        is_inform=config.inform,
+        timeout_seconds=config.timeout_seconds,
+        retries=config.retries,
+        notifications=config.notifications,
     )
 
 

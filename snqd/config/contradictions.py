@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING
 
 from snqd.config.addresses import AUTO, NONE, is_loopback, parse_address
 from snqd.config.schema import Config
-from snqd.config.settings import SNMP_USER
+from snqd.config.settings import SNMP_TARGET, SNMP_USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from snqd.config.sources import Given
+    from snqd.config.sources import Given, Origin
 
 
-def contradictions(given: Mapping[str, Given], refused: AbstractSet[str]) -> Iterator[str]:
-    """What is wrong with the values that all sources together gave. `refused`: keys whose value is wrong alone."""
+def contradictions(
+    given: Mapping[str, Given], refused: AbstractSet[str], tables: Mapping[str, Origin]
+) -> Iterator[str]:
+    """What is wrong with the values that all sources together gave. `refused`: keys whose value is wrong alone;
+    `tables`: users and targets of SNMP, where they stand in the file.
+    """
     yield from _of_leases(given)
     if "daemon.group" in given and "daemon.user" not in given:
         yield f"{_place(given, 'daemon.group')}: daemon.group is set and daemon.user is not: set both"
@@ -24,7 +28,8 @@ def contradictions(given: Mapping[str, Given], refused: AbstractSet[str]) -> Ite
     yield from _of_keys(given)
     yield from _of_legacy_listeners(given)
     yield from _of_snmp(given)
-    yield from _of_snmp_users(given, refused)
+    yield from _of_snmp_users(given, refused, tables)
+    yield from _of_snmp_targets(given, refused, tables)
 
 
 def _of_leases(given: Mapping[str, Given]) -> Iterator[str]:
@@ -87,7 +92,11 @@ def _of_snmp(given: Mapping[str, Given]) -> Iterator[str]:
             "listen on 127.0.0.1"
         )
     enabled = given.get("telemetry.enabled")
-    wanted = [key for key in given if key in (community, community_file) or key.startswith(f"{SNMP_USER}.")]
+    wanted = [
+        key
+        for key in given
+        if key in (community, community_file) or key.startswith((f"{SNMP_USER}.", f"{SNMP_TARGET}."))
+    ]
     if wanted and enabled is not None and not enabled.value:
         yield (
             f"{_place(given, wanted[0])}: {wanted[0]} is set and telemetry.enabled is false: the SNMP agent shows what "
@@ -95,15 +104,18 @@ def _of_snmp(given: Mapping[str, Given]) -> Iterator[str]:
         )
 
 
-def _of_snmp_users(given: Mapping[str, Given], refused: AbstractSet[str]) -> Iterator[str]:
-    users: dict[str, Given] = {}
-    for key, entry in given.items():
-        if key.startswith(f"{SNMP_USER}."):
-            users.setdefault(key.rpartition(".")[0], entry)
-    for user, entry in users.items():
-        place = entry.origin.place()
-        cipher = given.get(f"{user}.privacy")
+def _of_snmp_users(
+    given: Mapping[str, Given], refused: AbstractSet[str], tables: Mapping[str, Origin]
+) -> Iterator[str]:
+    told_to = {entry.value for key, entry in given.items() if _is_of(key, SNMP_TARGET, "user")}
+    for user, origin in tables.items():
+        if not user.startswith(f"{SNMP_USER}."):
+            continue
+        place = origin.place()
+        cipher, reads = given.get(f"{user}.privacy"), given.get(f"{user}.reads")
         has_privacy = cipher is None or cipher.value != "none"
+        if reads is not None and not reads.value and user.removeprefix(f"{SNMP_USER}.") not in told_to:
+            yield f"{_place(given, f'{user}.reads')}: {user}.reads is false and no target has this user: remove it"
         for kind in ("auth", "privacy"):
             key = f"{user}.{kind}_passphrase"
             is_given = [name for name in (key, f"{key}_file") if name in given]
@@ -113,10 +125,39 @@ def _of_snmp_users(given: Mapping[str, Given], refused: AbstractSet[str]) -> Ite
                 yield f"{_place(given, key)}: {key} is set and {key}_file too: which one counts? Remove one"
             elif not is_given and kind == "auth":
                 yield f"{place}: {user} has no pass phrase: set {key}_file"
+                break  # the other one is as likely missing
             elif not is_given and has_privacy:
                 yield f'{place}: {user} has no pass phrase for privacy: set {key}_file, or {user}.privacy to "none"'
             elif is_given and kind == "privacy" and not has_privacy:
                 yield f"{_place(given, *is_given)}: {is_given[0]} is set and {user}.privacy is none: remove one"
+
+
+def _of_snmp_targets(
+    given: Mapping[str, Given], refused: AbstractSet[str], tables: Mapping[str, Origin]
+) -> Iterator[str]:
+    for target, origin in tables.items():
+        if not target.startswith(f"{SNMP_TARGET}."):
+            continue
+        place = origin.place()
+        address, user = f"{target}.address", f"{target}.user"
+        if address not in given and address not in refused:
+            yield f"{place}: {target} has no address: set {address}, as in '192.0.2.7:162'"
+        ways = (f"{target}.community", f"{target}.community_file", user)
+        chosen = [key for key in ways if key in given]
+        if len(chosen) > 1:
+            yield f"{_place(given, chosen[1])}: {chosen[1]} is set and {chosen[0]} too: which one counts? Remove one"
+        elif not chosen and refused.isdisjoint(ways):
+            yield (
+                f"{place}: {target} has no community and no user: set {target}.community_file for v2c, or {user} for v3"
+            )
+        if user in given and f"{SNMP_USER}.{given[user].value}" not in tables:
+            name = given[user].value
+            yield f'{_place(given, user)}: {user} is "{name}" and there is no such user: add [{SNMP_USER}.{name}]'
+
+
+def _is_of(key: str, prefix: str, name: str) -> bool:
+    """Whether it is the key `name` of a named table."""
+    return key.startswith(f"{prefix}.") and key.rpartition(".")[2] == name
 
 
 def _is_open(given: Mapping[str, Given], key: str) -> bool:

@@ -73,10 +73,11 @@ class Loader:
         """Read and check everything. Blocks on files only. Raises `ConfigError`."""
         path = find_file(self._file, self._environ, self._cwd)
         sources = [] if path is None else [read_file(path)]
-        sources += [read_environment(self._environ, self._cwd), read_flags(self._flags, self._cwd)]
+        tables = {name: origin for source in sources for name, origin in source.tables.items()}
+        sources += [read_environment(self._environ, self._cwd, tables), read_flags(self._flags, self._cwd)]
         given = {entry.key: entry for source in sources for entry in source.given}
         problems = [problem for source in sources for problem in source.problems]
-        problems += contradictions(given, {key for source in sources for key in source.refused})
+        problems += contradictions(given, {key for source in sources for key in source.refused}, tables)
         if problems:
             raise ConfigProblems(problems)
         config = _build(given.values(), sources, self._cwd)

@@ -18,6 +18,7 @@ from snqd.config.schema import (
     QueueConfig,
     SitesConfig,
     SnmpConfig,
+    SnmpTargetConfig,
     SnmpUserConfig,
     StoreConfig,
     TelemetryConfig,
@@ -32,6 +33,7 @@ _TABLES: dict[str, Any] = {
     "alarms": AlarmsConfig,
     "snmp": SnmpConfig,
     "snmp.user.*": SnmpUserConfig,
+    "snmp.target.*": SnmpTargetConfig,
     "handlers": HandlersConfig,
     "queue.*": QueueConfig,
     "sites": SitesConfig,
@@ -141,8 +143,8 @@ def _of(table: str) -> list[tuple[str, Setting]]:
 
 def _entry(setting: Setting, text: str) -> str:
     facts = [_kind(setting), f"default {_default(setting)}"]
-    if setting.variable:
-        facts.append(f"`{setting.variable}`")
+    if setting.variable_words:
+        facts.append(f"`{setting.variable_words}`")
     about = textwrap.fill(text, 118, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     return f"- **`{setting.name}`** — {', '.join(facts)}.\n{about}\n"
 

@@ -185,8 +185,9 @@ class AlarmsConfig(NamedTuple):
 
 
 class SnmpConfig(NamedTuple):
-    """`[snmp]`: an SNMP agent, for pollers. It runs when there is a community or a user; needs the packages `pysnmp`
-    and `cryptography` (`pip install 'snqd[snmp]'`), and `telemetry.enabled`.
+    """`[snmp]`: an SNMP agent, for pollers and for receivers of notifications. It runs when there is a community, a
+    user or a target; needs the packages `pysnmp` and `cryptography` (`pip install 'snqd[snmp]'`), and
+    `telemetry.enabled`.
     """
 
     listen: str = "127.0.0.1:1161"
@@ -215,15 +216,23 @@ class SnmpConfig(NamedTuple):
     """Most rows of the table of queue and site; 0 = none. Ten queues of ten thousand sites would be a hundred thousand
     rows of 19 values.
     """
+    notifications_per_minute: int = 60
+    """Most notifications in any minute; of one kind at most a quarter of them. What is more is held back and counted;
+    alarms wait until there is room.
+    """
     state_dir: str | None = None
-    """Folder that keeps the engine id and the number of its starts, which SNMP v3 needs; unset = `$STATE_DIRECTORY`,
-    which systemd sets, or the runtime folder.
+    """Folder that keeps the engine id and the number of its starts, which SNMP v3 needs, and what has been notified;
+    unset = `$STATE_DIRECTORY`, which systemd sets, or the runtime folder.
     """
 
 
 class SnmpUserConfig(NamedTuple):
-    """`[snmp.user.NAME]`: a user of SNMP v3, who may read. NAME has at most 32 bytes; pass phrases have at least 8."""
+    """`[snmp.user.NAME]`: a user of SNMP v3, who may read. NAME has at most 32 bytes; pass phrases have at least 8. In
+    the variables NAME is in capitals, with `_` for what is no letter and no digit; the table has to be in the file.
+    """
 
+    reads: bool = True
+    """Whether the user may read. `false` = the user is there for targets only."""
     auth: Literal["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"] = "SHA-256"
     """Hash that authenticates the user's messages."""
     auth_passphrase: str | None = None
@@ -236,6 +245,31 @@ class SnmpUserConfig(NamedTuple):
     """Pass phrase for it."""
     privacy_passphrase_file: str | None = None
     """File whose first line is that pass phrase."""
+
+
+class SnmpTargetConfig(NamedTuple):
+    """`[snmp.target.NAME]`: a receiver of notifications, as traps or informs, of v2c with a community or of v3 with a
+    user. NAME has at most 32 bytes; in the variables it is written as that of a user is.
+    """
+
+    address: str | None = None
+    """UDP address of the receiver, `HOST:PORT`; 162 is the usual port."""
+    community: str | None = None
+    """Send with v2c and this word."""
+    community_file: str | None = None
+    """File whose first line is the community; others than its owner and group must have no access to it."""
+    user: str | None = None
+    """Send with v3, as the user of this name in `[snmp.user.NAME]`."""
+    inform: bool = False
+    """Send informs, which the receiver acknowledges and which are sent again until it does, in place of traps."""
+    timeout_seconds: float = 3.0
+    """Wait so long for the answer to an inform; after each further try twice as long as before, at most a minute."""
+    retries: int = 5
+    """Further tries of an inform; then it is given up, which is counted."""
+    notifications: tuple[str, ...] = ()
+    """Which kinds: `cold_start`, `warm_start`, `worker_exited`, `worker_respawned`, `slot_fatal`, `poison_item`,
+    `dead_letter`, `alarm_raised`, `alarm_cleared`, `suppression`. Empty = all.
+    """
 
 
 class HandlersConfig(NamedTuple):
@@ -291,6 +325,7 @@ class Config(NamedTuple):
     alarms: AlarmsConfig = AlarmsConfig()
     snmp: SnmpConfig = SnmpConfig()
     snmp_user: Mapping[str, SnmpUserConfig] = MappingProxyType({})
+    snmp_target: Mapping[str, SnmpTargetConfig] = MappingProxyType({})
     handlers: HandlersConfig = HandlersConfig()
     queue: Mapping[str, QueueConfig] = MappingProxyType({})
     sites: SitesConfig = SitesConfig()

@@ -8,8 +8,8 @@ from typing import Any
 URL_KEYS = ("store.url", "store.listen_url")
 SECRET_KEYS = ("telemetry.key", "snmp.community")
 """Settings that are shown as `HIDDEN`, whatever their value."""
-_SECRET_NAMES = ("auth_passphrase", "privacy_passphrase")
-"""The same, in the tables of users."""
+_SECRET_NAMES = ("auth_passphrase", "privacy_passphrase", "community")
+"""The same, in the tables of users and targets."""
 HIDDEN = "***"
 
 _IN_AUTHORITY = r"(://[^:/@\s]*:)\S*@"  # up to the last @: a password may hold one, a host may not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from enum import StrEnum
@@ -15,6 +16,7 @@ from snqd.config.schema import (
     QueueConfig,
     SitesConfig,
     SnmpConfig,
+    SnmpTargetConfig,
     SnmpUserConfig,
     StoreConfig,
     TelemetryConfig,
@@ -33,6 +35,7 @@ SECTIONS: dict[str, Any] = {
 
 QUEUE = "queue"
 SNMP_USER = "snmp.user"
+SNMP_TARGET = "snmp.target"
 
 
 class NamedTable(NamedTuple):
@@ -45,8 +48,12 @@ class NamedTable(NamedTuple):
 NAMED: dict[str, NamedTable] = {
     QUEUE: NamedTable(QueueConfig, "queue"),
     SNMP_USER: NamedTable(SnmpUserConfig, "snmp_user"),
+    SNMP_TARGET: NamedTable(SnmpTargetConfig, "snmp_target"),
 }
 """By the prefix of the table."""
+
+WITH_VARIABLES = (SNMP_USER, SNMP_TARGET)
+"""Named tables whose keys can be set from the environment too: what is secret need not be in a file."""
 
 FREE_FORM = ("settings", "site")
 """Tables that belong to the application."""
@@ -78,7 +85,14 @@ class Setting(NamedTuple):
     @property
     def variable(self) -> str | None:
         """The environment variable that sets it; None for keys of named tables."""
-        return None if ".*." in self.key else f"SNQD_{self.key.replace('.', '_').upper()}"
+        return None if ".*." in self.key else variable_of(self.key)
+
+    @property
+    def variable_words(self) -> str:
+        """The same for a person, who sees where the name of the table goes; empty = there is none."""
+        if self.variable is not None:
+            return self.variable
+        return variable_of(self.key).replace("_*_", "_<NAME>_") if table_of(self.key) in WITH_VARIABLES else ""
 
     @property
     def expected(self) -> str:
@@ -86,6 +100,11 @@ class Setting(NamedTuple):
         if self.kind is Kind.CHOICE:
             return f"{Kind.CHOICE} {', '.join(repr(choice) for choice in self.choices)}"
         return str(self.kind)
+
+
+def variable_of(key: str) -> str:
+    """The environment variable of a full key, with `_` for what no such name may hold."""
+    return f"SNQD_{re.sub(r'[^A-Za-z0-9*]', '_', key).upper()}"
 
 
 def settings() -> dict[str, Setting]:

@@ -1,4 +1,4 @@
-"""Who may ask the SNMP agent: the community and the users, with the secrets that are in files.
+"""Who may ask the SNMP agent, and who is notified: communities and users, with the secrets that are in files.
 
 Read where a daemon starts and where a configuration is checked, as `addresses.resolve_key` is.
 """
@@ -10,23 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.config.addresses import secret_in_file
-from snqd.config.settings import SNMP_USER
+from snqd.config.settings import SNMP_TARGET, SNMP_USER
 from snqd.config.values import check_community, check_passphrase
 from snqd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from snqd.config.schema import Config, SnmpUserConfig
+    from snqd.config.schema import Config, SnmpTargetConfig, SnmpUserConfig
 
 NO_PRIVACY = "none"
 
 
 class Access(NamedTuple):
-    """What the agent answers to. Holds secrets: not to be shown."""
+    """What the agent answers to, and what it sends as. Holds secrets: not to be shown."""
 
     community: str | None
     users: tuple[UserAccess, ...]
+    """Those who may read."""
+    targets: Mapping[str, UserAccess | str]
+    """The user or the community of each target."""
 
 
 class UserAccess(NamedTuple):
@@ -39,8 +42,10 @@ class UserAccess(NamedTuple):
 
 
 def is_wanted(config: Config) -> bool:
-    """Whether there is anybody to answer."""
-    return config.snmp.community is not None or config.snmp.community_file is not None or bool(config.snmp_user)
+    """Whether there is anybody to answer or to notify."""
+    snmp = config.snmp
+    has_community = snmp.community is not None or snmp.community_file is not None
+    return has_community or any(user.reads for user in config.snmp_user.values()) or bool(config.snmp_target)
 
 
 def needs_cipher(config: Config) -> bool:
@@ -60,8 +65,18 @@ def check_state_dir(config: Config) -> None:
 def resolve_access(config: Config) -> Access:
     """Raises `ConfigError`, which never shows a secret."""
     community = _secret("snmp.community", config.snmp.community, config.snmp.community_file, check_community)
-    users = tuple(_user(name, user) for name, user in config.snmp_user.items())
-    return Access(community, users)
+    users = {name: _user(name, user) for name, user in config.snmp_user.items()}
+    targets = {name: _sender(name, target, users) for name, target in config.snmp_target.items()}
+    return Access(community, tuple(users[name] for name, user in config.snmp_user.items() if user.reads), targets)
+
+
+def _sender(name: str, target: SnmpTargetConfig, users: Mapping[str, UserAccess]) -> UserAccess | str:
+    if target.user is not None:
+        return users[target.user]
+    key = f"{SNMP_TARGET}.{name}.community"
+    community = _secret(key, target.community, target.community_file, check_community)
+    assert community is not None, "contradictions have been looked for"
+    return community
 
 
 def _user(name: str, user: SnmpUserConfig) -> UserAccess:

@@ -19,19 +19,22 @@ from snqd.config.settings import (
     NAMED,
     QUEUE,
     SECTIONS,
+    SNMP_TARGET,
     SNMP_USER,
+    WITH_VARIABLES,
     Setting,
     setting_of,
     settings,
     settings_in,
     table_of,
+    variable_of,
 )
 from snqd.config.values import check, from_text, from_toml, nearest
 from snqd.errors import BadItem, ConfigError
 from snqd.names import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 FILE_VARIABLE = "SNQD_CONFIG"
 OTHER_VARIABLES = (FILE_VARIABLE, "SNQD_DEBUG", "SNQD_TEST_DSN")
@@ -41,7 +44,7 @@ SEARCHED = (Path("snqd.toml"), Path("/etc/snqd/snqd.toml"))
 _PATH_KEYS = (
     "daemon.runtime_dir", "daemon.pidfile", "daemon.log_file", "sites.directory", "telemetry.key_file",
     "telemetry.record_file", "snmp.community_file", "snmp.state_dir", "snmp.user.*.auth_passphrase_file",
-    "snmp.user.*.privacy_passphrase_file",
+    "snmp.user.*.privacy_passphrase_file", "snmp.target.*.community_file",
 )  # fmt: skip
 _SQLITE = "sqlite:///"
 # An orchestrator announces a service called "snqd" to every container with variables like these.
@@ -80,6 +83,8 @@ class Source:
         """Keys that were given a value which they cannot have."""
         self.free: dict[str, dict[str, Any]] = {}
         """The application's tables: `settings` and `site`."""
+        self.tables: dict[str, Origin] = {}
+        """Named tables whose keys may come from the environment, as `snmp.user.monitor`."""
 
     def add(self, key: str, found: object, origin: Origin, base: Path, *, is_text: bool) -> None:
         """Take the value `found` for `key`; relative paths in it begin at `base`."""
@@ -125,19 +130,39 @@ def read_file(path: Path) -> Source:
     return source
 
 
-def read_environment(environ: Mapping[str, str], cwd: Path) -> Source:
-    """The settings of variables `SNQD_<SECTION>_<KEY>`. An empty variable counts as not set."""
+def read_environment(environ: Mapping[str, str], cwd: Path, tables: Iterable[str] = ()) -> Source:
+    """The settings of variables `SNQD_<SECTION>_<KEY>`. An empty variable counts as not set.
+
+    `tables`: named tables of the file, for variables such as `SNQD_SNMP_USER_MONITOR_AUTH_PASSPHRASE`.
+    """
     source = Source()
     ours = {name: text for name, text in environ.items() if name.startswith("SNQD_") and name not in OTHER_VARIABLES}
     by_variable = {setting.variable: key for key, setting in settings().items() if setting.variable} if ours else {}
+    of_tables = _variables_of(tables) if ours else {}
     for variable, text in ours.items():
         if not text:
             continue
-        if variable in by_variable:
+        if variable in of_tables:
+            first, *others = of_tables[variable]
+            if others:
+                source.problems.append(f"environment {variable}: it could be {' or '.join((first, *others))}")
+            else:
+                source.add(first, text, Origin(f"environment {variable}"), cwd, is_text=True)
+        elif variable in by_variable:
             source.add(by_variable[variable], text, Origin(f"environment {variable}"), cwd, is_text=True)
         elif not re.search(_SERVICE_LINK, variable):
-            source.problems.extend(_unknown_variable(variable, [str(known) for known in by_variable]))
+            known = [*(str(known) for known in by_variable), *of_tables]
+            source.problems.extend(_unknown_variable(variable, known))
     return source
+
+
+def _variables_of(tables: Iterable[str]) -> dict[str, list[str]]:
+    """The keys of named tables by their variables: of names that differ in signs only, several."""
+    found: dict[str, list[str]] = {}
+    for table in tables:
+        for name in settings_in(table_of(f"{table}.")):
+            found.setdefault(variable_of(f"{table}.{name}"), []).append(f"{table}.{name}")
+    return found
 
 
 def read_flags(flags: Mapping[str, tuple[str, object]], cwd: Path) -> Source:
@@ -169,9 +194,9 @@ def _add_named(source: Source, document: Document, path: tuple[str, ...], tables
         elif not isinstance(keys, dict):
             quoted = f"{prefix}.{_quoted(name)}"
             source.problems.append(f"{place}: {prefix}.{name} must be a table: write [{quoted}]")
-        elif not keys and prefix == SNMP_USER:  # it would not be seen at all
-            source.problems.append(f"{place}: {prefix}.{name} has no pass phrase: set auth_passphrase_file")
         else:
+            if prefix in WITH_VARIABLES:
+                source.tables[f"{prefix}.{name}"] = Origin(str(document.path), document, (*path, name))
             _add_table(source, document, (*path, name), keys)
 
 
@@ -184,16 +209,25 @@ def _queue_problem(name: str) -> str:
 
 
 def _user_problem(name: str) -> str:
+    return _short_name_problem(name, f"snmp.user {name!r} is no name of a user")
+
+
+def _target_problem(name: str) -> str:
+    return _short_name_problem(name, f"snmp.target {name!r} is no name of a target")
+
+
+def _short_name_problem(name: str, words: str) -> str:
     if 1 <= len(name.encode()) <= _USER_BYTES and name.isprintable() and name == name.strip():
         return ""
-    return (
-        f"snmp.user {name!r} is no name of a user: use 1 to {_USER_BYTES} bytes of printable characters, without "
-        "spaces at the ends"
-    )
+    return f"{words}: use 1 to {_USER_BYTES} bytes of printable characters, without spaces at the ends"
 
 
 _USER_BYTES = 32
-_NAME_PROBLEMS: dict[str, Callable[[str], str]] = {QUEUE: _queue_problem, SNMP_USER: _user_problem}
+_NAME_PROBLEMS: dict[str, Callable[[str], str]] = {
+    QUEUE: _queue_problem,
+    SNMP_USER: _user_problem,
+    SNMP_TARGET: _target_problem,
+}
 """What is wrong with a name, for each kind of named table; empty = nothing is."""
 
 
@@ -239,8 +273,11 @@ def _unknown_variable(variable: str, known: list[str]) -> Iterator[str]:
     if guess:
         yield f"environment {variable}: no such setting: did you mean {guess}?"
         return
+    table = next((table for table in WITH_VARIABLES if variable.startswith(f"{variable_of(table)}_")), None)
     section = variable.removeprefix("SNQD_").partition("_")[0].lower()
-    if section in SECTIONS:
+    if table is not None:
+        yield f"environment {variable}: no such setting: it is for a table [{table}.NAME] in the configuration file"
+    elif section in SECTIONS:
         ours = [name for name in known if name.startswith(f"SNQD_{section.upper()}_")]
         yield f"environment {variable}: no such setting: variables of [{section}] are {', '.join(ours)}"
     elif section in (QUEUE, *FREE_FORM):

@@ -24,6 +24,11 @@ _COMMUNITY_LIMIT = 64
 PASSPHRASE_LEAST = 8
 _PASSPHRASE_MOST = 1024
 _SHORT_BYTES = 255
+NOTIFICATIONS = (
+    "cold_start", "warm_start", "worker_exited", "worker_respawned", "slot_fatal", "poison_item", "dead_letter",
+    "alarm_raised", "alarm_cleared", "suppression",
+)  # fmt: skip
+"""Kinds of notifications of SNMP."""
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -83,6 +88,9 @@ LIMITS: dict[str, Limits] = {
     "snmp.requests_per_second": Limits(high=1_000_000),
     "snmp.site_rows": Limits(high=100_000),
     "snmp.queue_site_rows": Limits(high=100_000),
+    "snmp.notifications_per_minute": Limits(low=1, high=6000),
+    "snmp.target.*.timeout_seconds": Limits(low=0.1, high=60),
+    "snmp.target.*.retries": Limits(high=20),
     "queue.*.max_attempts": _ONE_OR_MORE,
     "queue.*.time_limit_seconds": _SECONDS,
     "queue.*.concurrency": Limits(low=1, high=64),  # entries of a slot on the worker board
@@ -266,6 +274,14 @@ def check_passphrase(passphrase: str | None) -> None:
         raise ValueError("must not hold what cannot be printed")
 
 
+def _check_notifications(kinds: tuple[str, ...]) -> None:
+    for kind in kinds:
+        if kind not in NOTIFICATIONS:
+            guess = nearest(kind, list(NOTIFICATIONS))
+            hint = f"did you mean {guess}?" if guess else f"there are {', '.join(NOTIFICATIONS)}"
+            raise ValueError(f"must be kinds of notifications; {kind!r} is none: {hint}")
+
+
 def _check_short_text(text: str) -> None:
     if len(text.encode(errors="replace")) > _SHORT_BYTES or not text.isprintable():
         raise ValueError(f"must be printable text of at most {_SHORT_BYTES} bytes")
@@ -336,4 +352,8 @@ _SPECIAL: dict[str, Callable[[Any], object]] = {
     "snmp.user.*.auth_passphrase_file": _check_path,
     "snmp.user.*.privacy_passphrase": check_passphrase,
     "snmp.user.*.privacy_passphrase_file": _check_path,
+    "snmp.target.*.address": _check_server,
+    "snmp.target.*.community": check_community,
+    "snmp.target.*.community_file": _check_path,
+    "snmp.target.*.notifications": _check_notifications,
 }

@@ -124,9 +124,8 @@ class Feeding:
             self._loop.remove_reader(running.feed_socket.fileno())
             return False
         running.dead_at = time.monotonic() + STUCK_SECONDS
-        problem = word.decode(errors="replace").strip()
+        running.last_problem = problem = word.decode(errors="replace").strip()
         if problem:
-            running.last_problem = problem
             self._on_problem(self._program.name, problem)
         return True
 

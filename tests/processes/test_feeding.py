@@ -99,6 +99,18 @@ async def test_what_a_program_says_before_its_end_is_its_reason() -> None:
         fed.feeding.close()
 
 
+async def test_the_end_of_a_program_that_had_a_problem_and_lived_on_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    fed = Fed(f"complains {log}")
+    try:
+        await fed.until(lambda: log.exists() and len(log.read_text().splitlines()) >= 2)
+        os.kill(fed.feeding.pid, signal.SIGKILL)
+        await fed.until(lambda: len(fed.problems) >= 2)
+        assert [error for _what, error in fed.problems] == ["nobody listens", "its process ended: killed by SIGKILL"]
+    finally:
+        fed.feeding.close()
+
+
 async def test_a_program_that_says_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeding, "STUCK_SECONDS", 0.3)
     fed = Fed("hangs")

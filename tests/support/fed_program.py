@@ -23,6 +23,8 @@ def main() -> int:
         return 1
     if what == "hangs":
         time.sleep(1000)
+    if what == "complains":
+        feed.send(b"nobody listens")
     with Path(place).open("a") as file:
         while data := feed.recv(LIMIT + 1):
             datagram = unpack(data, None)

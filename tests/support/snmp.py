@@ -40,7 +40,8 @@ SECONDS = 20.0
 def settings(**changes: Any) -> AgentSettings:
     given: dict[str, Any] = {
         "daemon": "main", "description": "snqd test", "name": "web1", "contact": "ops", "location": "here",
-        "identity_file": "", "community": COMMUNITY, "users": (USER,), "site_rows": 100, "queue_site_rows": 100,
+        "identity_file": "", "boot": 5, "community": COMMUNITY, "users": (USER,),
+        "site_rows": 100, "queue_site_rows": 100,
     }  # fmt: skip
     return AgentSettings(**given | changes)
 
@@ -61,7 +62,9 @@ class RunningAgent:
         self.address = f"127.0.0.1:{self.port}"
         self.stage = Stage()
         self.stage.now = time.monotonic()  # the agent reckons ages by this clock
-        self._settings = chosen
+        self.settings = chosen
+        self.said: list[str] = []
+        """Problems that the hub is told of."""
         self._ready = threading.Event()
         self._stop: asyncio.Event | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -70,7 +73,7 @@ class RunningAgent:
 
     async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self.agent = Agent(self._settings, Identity(ENGINE_ID, 3), self._socket)
+        self.agent = Agent(self.settings, Identity(ENGINE_ID, 3), self._socket, say=self.said.append)
         self.agent.start()
         self._ready.set()
         await self._stop.wait()
@@ -86,7 +89,9 @@ class RunningAgent:
     def show(self, *facts: AnyFact, is_complete: bool = True) -> DaemonView:
         """What the daemon says from now on."""
         view = self.stage.show(*facts, is_complete=is_complete)
-        self.call(lambda: self.agent.model.told(view))
+        datagram = self.stage.told
+        assert datagram is not None
+        self.call(lambda: self.agent.hear(datagram, view))
         return view
 
     def close(self) -> None:

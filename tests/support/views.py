@@ -38,6 +38,8 @@ class Stage:
         """When the daemon was started, here in seconds: another number is another life."""
         self._fleet = Fleet()
         self._sequence = 0
+        self.told: Datagram | None = None
+        """What was shown last, as it comes over the wire."""
 
     def show(self, *facts: AnyFact, is_complete: bool = True) -> DaemonView:
         """The view after these facts, and the daemon's own, which counts them unless a test brings it."""
@@ -46,7 +48,8 @@ class Stage:
             told.append(daemon_fact(facts, is_complete=is_complete))
         self._sequence += 1
         header = Header("main", "host", self.boot, self.boot, self._sequence, self.now)
-        self._fleet.apply(Datagram(header, tuple(told)), source="test", now=self.now)
+        self.told = Datagram(header, tuple(told))
+        self._fleet.apply(self.told, source="test", now=self.now)
         return self._fleet.daemons["main@host"]
 
 

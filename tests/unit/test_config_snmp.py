@@ -15,6 +15,7 @@ from snqd.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+TARGET = '[snmp.target.noc]\naddress = "192.0.2.7:162"\n'
 SECRETS = ("community-s3cret", "authentic phrase", "private phrase")
 USER = '[snmp.user.monitor]\nauth_passphrase = "authentic phrase"\nprivacy_passphrase = "private phrase"\n'
 
@@ -40,7 +41,7 @@ def secret_file(folder: Path, name: str, text: str, mode: int = 0o600) -> None:
 def test_without_anybody_to_answer_there_is_no_agent(tmp_path: Path) -> None:
     config = load(tmp_path, '[snmp]\nlisten = "127.0.0.1:1161"\n').config
     assert not is_wanted(config)
-    assert resolve_access(config) == Access(None, ())
+    assert resolve_access(config) == Access(None, (), {})
 
 
 def test_a_community_and_users_are_what_the_agent_answers_to(tmp_path: Path) -> None:
@@ -56,6 +57,7 @@ def test_a_community_and_users_are_what_the_agent_answers_to(tmp_path: Path) -> 
             UserAccess("monitor", "SHA-256", "authentic phrase", "AES-128", "private phrase"),
             UserAccess("a.b", "SHA-512", "authentic phrase", "none", ""),
         ),
+        {},
     )
 
 
@@ -107,16 +109,16 @@ def test_a_changed_pass_phrase_is_a_change_that_a_reload_tells(tmp_path: Path) -
         ),
         (
             '[snmp.user.monitor]\nauth_passphrase = "authentic phrase"\n',
-            "snqd.toml:2: snmp.user.monitor has no pass phrase for privacy: set "
+            "snqd.toml:1: snmp.user.monitor has no pass phrase for privacy: set "
             'snmp.user.monitor.privacy_passphrase_file, or snmp.user.monitor.privacy to "none"',
         ),
         (
             '[snmp.user.monitor]\nauth = "SHA-512"\nprivacy = "none"\n',
-            "snqd.toml:2: snmp.user.monitor has no pass phrase: set snmp.user.monitor.auth_passphrase_file",
+            "snqd.toml:1: snmp.user.monitor has no pass phrase: set snmp.user.monitor.auth_passphrase_file",
         ),
         (
             "[snmp.user.monitor]\n",
-            "snqd.toml:1: snmp.user.monitor has no pass phrase: set auth_passphrase_file",
+            "snqd.toml:1: snmp.user.monitor has no pass phrase: set snmp.user.monitor.auth_passphrase_file",
         ),
         (
             f'{USER}privacy = "none"\n',
@@ -152,6 +154,57 @@ def test_a_changed_pass_phrase_is_a_change_that_a_reload_tells(tmp_path: Path) -
             '[snmp]\nnetworks = ["10.0.0.1/8"]\n',
             "snqd.toml:2: snmp.networks is ['10.0.0.1/8']: must be addresses or networks, as in '192.0.2.7' or "
             "'10.0.0.0/8'; '10.0.0.1/8' is none: 10.0.0.1/8 has host bits set",
+        ),
+        (
+            f"{TARGET}",
+            "snqd.toml:1: snmp.target.noc has no community and no user: set snmp.target.noc.community_file for v2c, "
+            "or snmp.target.noc.user for v3",
+        ),
+        (
+            '[snmp.target.noc]\ncommunity = "word"\n',
+            "snqd.toml:1: snmp.target.noc has no address: set snmp.target.noc.address, as in '192.0.2.7:162'",
+        ),
+        (
+            f'{TARGET}user = "monitor"\ncommunity_file = "word"\n{USER}',
+            "snqd.toml:3: snmp.target.noc.user is set and snmp.target.noc.community_file too: which one counts? Remove "
+            "one",
+        ),
+        (
+            f'{TARGET}user = "bob"\n',
+            'snqd.toml:3: snmp.target.noc.user is "bob" and there is no such user: add [snmp.user.bob]',
+        ),
+        (
+            f"{USER}reads = false\n",
+            "snqd.toml:4: snmp.user.monitor.reads is false and no target has this user: remove it",
+        ),
+        (
+            '[snmp.target.noc]\naddress = "192.0.2.7"\ncommunity = "word"\n',
+            "snqd.toml:2: snmp.target.noc.address is \"192.0.2.7\": must be HOST:PORT, as in '127.0.0.1:5480' or "
+            "'[::1]:5480': the port is missing",
+        ),
+        (
+            f'{TARGET}community = ""\n',
+            'snqd.toml:3: snmp.target.noc.community is "***": must be 1 to 64 printable ASCII characters',
+        ),
+        (
+            f'{TARGET}community = "community-s3cret"\nnotifications = ["lag"]\n',
+            "snqd.toml:4: snmp.target.noc.notifications is ['lag']: must be kinds of notifications; 'lag' is none: "
+            "there are cold_start, warm_start, worker_exited, worker_respawned, slot_fatal, poison_item, dead_letter, "
+            "alarm_raised, alarm_cleared, suppression",
+        ),
+        (
+            f'{TARGET}community = "community-s3cret"\nnotifications = ["alarms_raised"]\n',
+            "snqd.toml:4: snmp.target.noc.notifications is ['alarms_raised']: must be kinds of notifications; "
+            "'alarms_raised' is none: did you mean alarm_raised?",
+        ),
+        (
+            f"[telemetry]\nenabled = false\n{TARGET}community = 'community-s3cret'\n",
+            "snqd.toml:4: snmp.target.noc.address is set and telemetry.enabled is false: the SNMP agent shows what "
+            "telemetry gathers; enable it, or remove [snmp]",
+        ),
+        (
+            "[snmp]\nnotifications_per_minute = 0\n",
+            "snqd.toml:2: snmp.notifications_per_minute is 0: must be 1 to 6,000",
         ),
         (
             '[snmp]\ncommunity = ""\n',
@@ -206,3 +259,64 @@ def test_missing_packages_are_named_with_what_to_install(tmp_path: Path, monkeyp
     assert list(startup.startup_problems(with_user)) == [told.format("pysnmp"), told.format("cryptography")]
     assert list(startup.startup_problems(with_community)) == [told.format("pysnmp")]
     assert not list(startup.startup_problems(load(tmp_path, "").config))
+
+
+def test_targets_alone_want_the_agent_and_have_a_community_or_a_user(tmp_path: Path) -> None:
+    secret_file(tmp_path, "word", "community-s3cret\n")
+    text = f'{TARGET}user = "monitor"\ninform = true\n{USER}reads = false\n'
+    text += '[snmp.target.old]\naddress = "nms.example:162"\ncommunity_file = "word"\n'
+    config = load(tmp_path, text).config
+    assert is_wanted(config)
+    user = UserAccess("monitor", "SHA-256", "authentic phrase", "AES-128", "private phrase")
+    assert resolve_access(config) == Access(None, (), {"noc": user, "old": "community-s3cret"})
+    assert config.snmp_target["noc"].inform
+
+
+def test_secrets_of_users_and_targets_may_come_from_the_environment(tmp_path: Path) -> None:
+    text = f'[snmp.user."a.b"]\nreads = true\n{TARGET}'
+    loaded = load(
+        tmp_path,
+        text,
+        SNQD_SNMP_USER_A_B_AUTH_PASSPHRASE="authentic phrase",
+        SNQD_SNMP_USER_A_B_PRIVACY_PASSPHRASE="private phrase",
+        SNQD_SNMP_TARGET_NOC_COMMUNITY="community-s3cret",
+    )
+    user = UserAccess("a.b", "SHA-256", "authentic phrase", "AES-128", "private phrase")
+    assert resolve_access(loaded.config) == Access(None, (user,), {"noc": "community-s3cret"})
+    told = {entry.key: entry for entry in shown(loaded)}
+    assert told["snmp.target.noc.community"].value == "***"
+    assert told["snmp.user.a.b.auth_passphrase"].origin == "environment SNQD_SNMP_USER_A_B_AUTH_PASSPHRASE"
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "told"),
+    [
+        (
+            "",
+            "SNQD_SNMP_USER_BOB_AUTH_PASSPHRASE",
+            "no such setting: it is for a table [snmp.user.NAME] in the configuration file",
+        ),
+        (
+            USER,
+            "SNQD_SNMP_USER_MONITOR_AUTH_PASPHRASE",
+            "no such setting: did you mean SNQD_SNMP_USER_MONITOR_AUTH_PASSPHRASE?",
+        ),
+        (
+            USER + USER.replace("monitor", "MONITOR"),
+            "SNQD_SNMP_USER_MONITOR_AUTH",
+            "it could be snmp.user.monitor.auth or snmp.user.MONITOR.auth",
+        ),
+    ],
+)
+def test_a_variable_that_is_of_no_table_is_refused(text: str, variable: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigProblems) as caught:
+        load(tmp_path, text, **{variable: "authentic phrase"})
+    assert caught.value.problems == [f"environment {variable}: {told}"]
+
+
+def test_a_pass_phrase_in_the_environment_is_held_to_the_same_rules(tmp_path: Path) -> None:
+    with pytest.raises(ConfigProblems) as caught:
+        load(tmp_path, USER, SNQD_SNMP_USER_MONITOR_AUTH_PASSPHRASE="short")
+    variable = "environment SNQD_SNMP_USER_MONITOR_AUTH_PASSPHRASE"
+    told = f'{variable}: snmp.user.monitor.auth_passphrase is "***": must have 8 to 1024 bytes'
+    assert caught.value.problems == [told]

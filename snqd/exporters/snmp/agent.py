@@ -1,4 +1,4 @@
-"""The agent: a UDP socket, the two fast paths, and pysnmp behind them. Belongs to one event loop."""
+"""The agent: a UDP socket, the two fast paths, pysnmp behind them, and notifications. Belongs to one event loop."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from snqd.exporters.snmp.answering import MESSAGE_LIMIT, Answerer
 from snqd.exporters.snmp.counters import Counters
 from snqd.exporters.snmp.engine import Engine
 from snqd.exporters.snmp.fast_v2c import FastV2c
+from snqd.exporters.snmp.fast_v3 import FastV3
 from snqd.exporters.snmp.limits import ORDINARY_COST, Pace, Sources
 from snqd.exporters.snmp.model import Model
+from snqd.exporters.snmp.notify.notifier import Notifier
+from snqd.exporters.snmp.notify.objects import NotifyObjects
 from snqd.exporters.snmp.standard import standard_objects
 from snqd.exporters.snmp.tree import Tree
 from snqd.exporters.snmp.usm import keys_of
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
     from snqd.exporters.snmp.identity import Identity
     from snqd.exporters.snmp.settings import AgentSettings
+    from snqd.telemetry.daemon_view import DaemonView
+    from snqd.telemetry.wire import Datagram
 
 _AT_ONCE: Final = 64
 """Datagrams that are taken in one turn of the loop."""
@@ -32,7 +37,9 @@ _VERSION_3: Final = 3
 
 
 class Agent:
-    """`listener` is bound and does not block; `clock` is the one that the model's view is folded by."""
+    """`listener` is bound and does not block; `clock` is the one that the model's view is folded by; `say` tells the
+    hub of a problem with notifications, in one line.
+    """
 
     def __init__(
         self,
@@ -41,6 +48,7 @@ class Agent:
         listener: socket.socket,
         *,
         clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] = lambda _problem: None,
     ) -> None:
         self.counters = Counters()
         self._listener = listener
@@ -56,14 +64,18 @@ class Agent:
         self._standard = standard_objects(
             settings, identity, self.counters, lambda name: int(refused[name].syntax), self._uptime
         )
-        self.tree = Tree([*self._standard.leaves, *self.model.leaves()])
+        self.notifier = (
+            Notifier(settings, identity, self.counters, say, clock=clock, began=self._began)
+            if settings.targets
+            else None
+        )
+        self._notify_objects = NotifyObjects(self.notifier)
+        self.tree = Tree([*self._standard.leaves, *self.model.leaves(), *self._notify_objects.leaves()])
         self.answerer = Answerer(self.tree, self.counters, self._refresh)
         self._fast: list[Callable[[bytes], bytes | None]] = []
         if settings.community is not None:
             self._fast.append(FastV2c(settings.community.encode(), self.answerer).answer)
         if users:
-            from snqd.exporters.snmp.fast_v3 import FastV3
-
             self._fast.append(FastV3(users, identity, self.answerer, self._uptime).answer)
         self.engine = Engine(
             identity=identity,
@@ -79,8 +91,18 @@ class Agent:
 
     def start(self) -> None:
         asyncio.get_running_loop().add_reader(self._listener.fileno(), self._read)
+        if self.notifier is not None:
+            self.notifier.start()
+
+    def hear(self, datagram: Datagram, view: DaemonView) -> None:
+        """What the hub tells, and what is known of the daemon after it."""
+        self.model.told(view)
+        if self.notifier is not None:
+            self.notifier.hear(datagram, view)
 
     def stop(self) -> None:
+        if self.notifier is not None:
+            self.notifier.stop()
         asyncio.get_running_loop().remove_reader(self._listener.fileno())
         self.engine.close()
 
@@ -117,6 +139,7 @@ class Agent:
     def _refresh(self) -> None:
         self._standard.scalars.touch()
         self.model.refresh()
+        self._notify_objects.refresh()
 
     def _uptime(self) -> float:
         return self._clock() - self._began

@@ -264,4 +264,32 @@ ALARMS: Final = Group(
         Column(9, "message", TEXT, lambda row: row.fact.message),
     ),
 )
-GROUPS: Final = (DAEMON, TOTALS, QUEUES, SITES, QUEUE_SITES, WORKERS, STORES, ALARMS)
+NOTIFICATIONS: Final = Group(
+    "snqdNotifications",
+    (*OBJECTS, 10),
+    (
+        Column(1, "made", COUNTER64, lambda row: row.made),
+        Column(2, "suppressed", COUNTER64, lambda row: row.suppressed),
+        Column(3, "sent", COUNTER64, lambda row: row.sent),
+        Column(4, "acknowledged", COUNTER64, lambda row: row.acknowledged),
+        Column(5, "retried", COUNTER64, lambda row: row.retried),
+        Column(6, "failed", COUNTER64, lambda row: row.failed),
+        Column(7, "waiting", GAUGE, lambda row: row.waiting),
+    ),
+)
+TARGETS: Final = Group(
+    "snqdTarget",
+    (*OBJECTS, 11, 1),
+    (
+        Column(2, "label", TEXT, _label),
+        Column(3, "address", TEXT, lambda row: row.address),
+        Column(4, "is_inform", TRUTH, lambda row: row.is_inform),
+        Column(5, "sent", COUNTER64, lambda row: row.sent),
+        Column(6, "acknowledged", COUNTER64, lambda row: row.acknowledged),
+        Column(7, "retried", COUNTER64, lambda row: row.retried),
+        Column(8, "failed", COUNTER64, lambda row: row.failed),
+        Column(9, "waiting", GAUGE, lambda row: row.waiting),
+        Column(10, "problem", TEXT, lambda row: row.problem),
+    ),
+)
+GROUPS: Final = (DAEMON, TOTALS, QUEUES, SITES, QUEUE_SITES, WORKERS, STORES, ALARMS, NOTIFICATIONS, TARGETS)

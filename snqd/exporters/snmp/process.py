@@ -47,7 +47,7 @@ def run(feed: socket.socket, listener: socket.socket) -> int:
 
 async def _serve(settings: AgentSettings, feed: socket.socket, listener: socket.socket) -> None:
     identity = begin(Path(settings.identity_file))
-    agent = Agent(settings, identity, listener)
+    agent = Agent(settings, identity, listener, say=lambda problem: _say(feed, problem))
     gc.collect()
     gc.freeze()  # pysnmp's objects are many, and stay
     _say(feed, "")
@@ -87,7 +87,7 @@ class _Eater:
             if not isinstance(datagram, Refused):
                 self._fleet.apply(datagram, source="", now=time.monotonic())
                 header = datagram.header
-                self._agent.model.told(self._fleet.daemons[f"{header.daemon}@{header.host}"])
+                self._agent.hear(datagram, self._fleet.daemons[f"{header.daemon}@{header.host}"])
 
 
 def _say(feed: socket.socket, word: str) -> None:

@@ -28,13 +28,23 @@ telemetry, without their units. The standard groups that the agent serves too ar
 the counters of SNMP-MPD-MIB and SNMP-USER-BASED-SM-MIB.
 """
 
+_NOTIFICATIONS = """\
+Where they go, and how a receiver is set up, is in [polling with SNMP](snmp-agent.md#notifications). Each begins with
+`sysUpTime.0` and `snmpTrapOID.0`. Beside these there are `coldStart` and `warmStart` of SNMPv2-MIB, with
+`snqdNotifySequence` and `snqdNotifyText` appended: the agent begins, or begins again as it was configured before.
+"""
+
 
 def page(mib: Mib) -> str:
     """The whole of `docs/snmp.md`."""
     parts = [_INTRODUCTION.format(base=".".join(map(str, BASE)))]
     parts += ["## Kinds of values\n", "| name | base | meaning |", "|---|---|---|"]
     parts += [f"| `{name}` | {syntax} | {_cell(about)} |" for name, (syntax, about) in mib.conventions.items()]
-    for title, node in (("The daemon", "snqdDaemon"), ("Totals", "snqdTotals")):
+    for title, node in (
+        ("The daemon", "snqdDaemon"),
+        ("Totals", "snqdTotals"),
+        ("What became of notifications", "snqdNotifying"),
+    ):
         parts += [f"\n## {title}: `{node}`, `{_dotted(mib, node)}`\n", *_rows(mib.children(node))]
     for table in mib.children("snqdObjects"):
         (entry,) = mib.children(table.name)
@@ -45,11 +55,13 @@ def page(mib: Mib) -> str:
             *_rows(mib.children(entry.name)),
         ]
     parts += ["\n## Notifications: `snqdNotifications`, `0`\n"]
-    parts += ["The module defines them; this version of the agent sends none.\n"]
+    parts += [_NOTIFICATIONS]
     parts += ["| number | notification | objects | when |", "|---|---|---|---|"]
     for each in mib.notifications:
         objects = ", ".join(f"`{name}`" for name in each.objects)
         parts.append(f"| {each.number} | `{each.name}` | {objects} | {_cell(each.about)} |")
+    parts += [f"\n## Objects of notifications: `snqdNotifyObjects`, `{_dotted(mib, 'snqdNotifyObjects')}`\n"]
+    parts += ["They cannot be read. Their instance is 0.\n", *_rows(mib.children("snqdNotifyObjects"))]
     return "\n".join(parts) + "\n"
 
 

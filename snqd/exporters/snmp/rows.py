@@ -93,3 +93,31 @@ class StoreRow:
 class AlarmRow:
     fact: AlarmFact
     now: float
+
+
+@dataclass(slots=True)
+class NotificationsRow:
+    """What became of notifications, over all targets."""
+
+    made: int
+    suppressed: int
+    sent: int
+    acknowledged: int
+    retried: int
+    failed: int
+    waiting: int
+
+
+@dataclass(slots=True)
+class TargetRow:
+    """The same of one target."""
+
+    label: str
+    address: str
+    is_inform: bool
+    sent: int
+    acknowledged: int
+    retried: int
+    failed: int
+    waiting: int
+    problem: str

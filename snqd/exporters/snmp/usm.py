@@ -35,7 +35,7 @@ NO_PRIVACY: Final = "none"
 
 
 class Keys(NamedTuple):
-    """Of one user, for one engine. `privacy` is empty without a cipher."""
+    """Of one user. `privacy` is empty without a cipher."""
 
     auth: bytes
     privacy: bytes
@@ -43,19 +43,30 @@ class Keys(NamedTuple):
 
 def keys_of(user: User, engine_id: bytes) -> Keys:
     """Takes some milliseconds for each pass phrase."""
+    return localized(user, stretched(user), engine_id)
+
+
+def stretched(user: User) -> Keys:
+    """What the pass phrases become first, for every engine. This is what takes time."""
     found = HASHES[user.auth].name
-    auth = localized(user.auth_passphrase, found, engine_id)
+    privacy = b"" if user.privacy == NO_PRIVACY else _stretched(user.privacy_passphrase, found)
+    return Keys(_stretched(user.auth_passphrase, found), privacy)
+
+
+def localized(user: User, keys: Keys, engine_id: bytes) -> Keys:
+    """The user's keys for one engine, from those that are `stretched`."""
+    found = HASHES[user.auth].name
+    auth = hashlib.new(found, keys.auth + engine_id + keys.auth).digest()
     if user.privacy == NO_PRIVACY:
         return Keys(auth, b"")
-    key = localized(user.privacy_passphrase, found, engine_id)
+    key = hashlib.new(found, keys.privacy + engine_id + keys.privacy).digest()
     return Keys(auth, _extended(key, found, KEY_SIZES[user.privacy]))
 
 
-def localized(passphrase: str, hash_name: str, engine_id: bytes) -> bytes:
+def _stretched(passphrase: str, hash_name: str) -> bytes:
     raw = passphrase.encode()
-    stretched = (raw * (_STRETCHED // len(raw) + 1))[:_STRETCHED]
-    key = hashlib.new(hash_name, stretched).digest()
-    return hashlib.new(hash_name, key + engine_id + key).digest()
+    repeated = (raw * (_STRETCHED // len(raw) + 1))[:_STRETCHED]
+    return hashlib.new(hash_name, repeated).digest()
 
 
 def _extended(key: bytes, hash_name: str, size: int) -> bytes:

@@ -13,7 +13,7 @@ from snqd.errors import ConfigError
 from snqd.exporters.snmp import identity, settings
 from snqd.exporters.snmp.limits import SOURCES, Pace, Sources
 from snqd.exporters.snmp.listening import Ports, bind
-from snqd.exporters.snmp.usm import localized
+from snqd.exporters.snmp.usm import keys_of
 from tests.support.snmp import AUTH, PRIVACY
 from tests.support.snmp import settings as some_settings
 
@@ -55,7 +55,10 @@ def test_a_boot_is_written_before_it_is_told(tmp_path: Path) -> None:
 def test_keys_are_those_of_the_rfc() -> None:
     """RFC 3414, A.3.2."""
     engine = bytes.fromhex("000000000000000000000002")
-    assert localized("maplesyrup", "sha1", engine).hex() == "6695febc9288e36282235fc7151f128497b38f3f"
+    assert (
+        keys_of(settings.User("u", "SHA-1", "maplesyrup", "none"), engine).auth.hex()
+        == "6695febc9288e36282235fc7151f128497b38f3f"
+    )
 
 
 def test_settings_come_over_the_feed_as_they_were_and_do_not_show_secrets() -> None:
