@@ -29,7 +29,9 @@ SLOW_SECONDS = 1.0
 SYS_NAME = (1, 3, 6, 1, 2, 1, 1, 5, 0)
 _TELLING = (b"\x80", b"\x84\xff\xff\xff\xff", b"\x82\x7f\xff", b"\xff", b"\0")
 _ROUND = 2000
-_KEPT_BYTES = 200_000
+_KEPT_BYTES = 50_000
+_NAMES = 300
+"""pysnmp remembers the last 256 names of each table that somebody asked for, and has a stock of as many ids."""
 
 
 def hostile() -> list[bytes]:
@@ -130,9 +132,19 @@ def attack(asked: Asked, source: random.Random, known: list[ber.Oid], count: int
     return answered
 
 
+def fill(asked: Asked) -> None:
+    """Have what is limited be at its limit: what it grows by until then is no leak."""
+    inner = pdu(GET, [SYS_NAME])
+    for number in range(_NAMES):
+        asked.by_pysnmp(message_v3(inner, name=b"stranger %d" % number))
+        asked.by_pysnmp(message(inner, version=0))
+
+
 def settle(asked: Asked) -> None:
-    """Have pysnmp let go what it keeps for a while: 300 seconds of version 3, and the last answer of version 1."""
-    asked.ask(message(pdu(GET, [SYS_NAME]), version=0))
+    """Have pysnmp let go what it keeps for a while: 300 seconds of version 3, and the last message of each version."""
+    inner = pdu(GET, [SYS_NAME])
+    for small in (message(inner, version=0), message(inner), message_v3(inner), message_v3(inner, spoil=True)):
+        asked.by_pysnmp(small)
     engine: Any = asked.agent.engine._engine
     for _ in range(400):
         for model in engine.security_models.values():
@@ -141,10 +153,11 @@ def settle(asked: Asked) -> None:
 
 def memory_kept(asked: Asked, source: random.Random, known: list[ber.Oid], count: int) -> int:
     """Bytes that are more after another `count` messages: what was kept for the first ones is there before."""
+    tracemalloc.start()
+    fill(asked)
     settle(asked)
     ber.read_oid.cache_clear()  # it has its limit, and is not full yet
     gc.collect()
-    tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     attack(asked, source, known, count)
     settle(asked)
