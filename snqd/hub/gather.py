@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from snqd.hub.backlog import Backlog, Service
 from snqd.hub.canary import Canaries
 from snqd.hub.flows import FlowBook
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from snqd.hub.parts import HubParts
     from snqd.hub.prober import Seen
     from snqd.telemetry.facts import AnyFact, DepthFact, FlowFact, MemoryFact, WorkerFact
+    from snqd.telemetry.figures import Figures, Recent
     from snqd.telemetry.ledger import CanaryReturn, LedgerReader
 
 _IDLE_AFTER_SECONDS = 5.0
@@ -77,19 +80,20 @@ class Gatherer:
         self._workers = self._worker_book.facts(self._book.of_slot, offset)
         return [*self._book.renew(touched), *self._workers, *self._new_depths(self.prober.seen)]
 
-    def slow(self, now: float, datagrams_sent: int, bad_datagrams: int) -> list[AnyFact]:
-        """Queues, memory, canaries, store and the daemon itself."""
+    def slow(self, now: float, past: Figures, datagrams_sent: int, bad_datagrams: int) -> list[AnyFact]:
+        """Queues, memory, canaries, store and the daemon itself. `past`: what happened lately, as of the last look."""
         seen = self.prober.seen
         self._pace_prober(now)
         pauses = self._pauses.take(seen.pauses, now) if seen.lags_at else []
         words = {fact.queue: words_of(fact) for fact in pauses if fact.queue and not fact.site and not fact.ended}
-        facts: list[AnyFact] = list(self._backlog.queues(seen, self._service(), words))
+        queues = self._backlog.queues(seen, self._service(), words)
+        facts: list[AnyFact] = [_with_past(fact, past.recent(fact.queue)) for fact in queues]
         facts += pauses
         facts += self._memory(now)
         facts += self._canaries.turn(now, self._canary_returns())
         if seen.is_connected or seen.problem:  # else it has not been asked yet
             facts.append(self._store(seen))
-        facts.append(self._daemon(facts, datagrams_sent, bad_datagrams))
+        facts.append(self._daemon(facts, past, datagrams_sent, bad_datagrams))
         self._slow = facts
         return facts
 
@@ -159,7 +163,7 @@ class Gatherer:
             pin_query=health.pin_query if health else "",
         )
 
-    def _daemon(self, others: list[AnyFact], datagrams_sent: int, bad_datagrams: int) -> DaemonFact:
+    def _daemon(self, others: list[AnyFact], past: Figures, datagrams_sent: int, bad_datagrams: int) -> DaemonFact:
         parts, pid = self._parts, os.getpid()
         return DaemonFact(
             version=parts.version,
@@ -181,4 +185,11 @@ class Gatherer:
             depths=len(self._backlog.depths),
             queues=sum(isinstance(fact, QueueFact) for fact in others),
             pauses=sum(isinstance(fact, PauseFact) for fact in others),
+            recent_deaths=past.recent_deaths,
         )
+
+
+def _with_past(fact: QueueFact, recent: Recent) -> QueueFact:
+    if not recent.handlings:
+        return fact
+    return msgspec.structs.replace(fact, recent_failed=recent.failed, recent_handlings=recent.handlings)

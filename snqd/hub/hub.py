@@ -170,7 +170,8 @@ class Hub:
     def _look_closely(self, clock: float) -> None:
         """What changes slowly, or costs more."""
         now = time.time()
-        self._tell(self._gatherer.slow(now, self._outlets.datagrams_sent, self._outlets.bad_datagrams))
+        past, outlets = self._watching.figures, self._outlets
+        self._tell(self._gatherer.slow(now, past, outlets.datagrams_sent, outlets.bad_datagrams))
         self._tell(self._watching.turn(self._see(), now))
         self._outlets.export(self._see())
         for datagram in self._outlets.heard(now):

@@ -89,6 +89,8 @@ class DaemonFact(Fact, frozen=True, tag=1):
     """
     pauses: Count = 0
     """How many pause facts there are."""
+    recent_deaths: Count = 0
+    """Workers that died within the last five minutes; those replaced on purpose do not count."""
 
 
 class WorkerFact(Fact, frozen=True, tag=2):
@@ -330,6 +332,10 @@ class QueueFact(Fact, frozen=True, tag=10):
     """Age of the oldest ready item of the queue; asked more often than the depth facts of its sites are."""
     lag_at: float = 0.0
     """When the store was asked for it; 0 = not yet."""
+    recent_failed: Count = 0
+    """Of `recent_handlings`, those that ended with an exception, a time limit or a crash."""
+    recent_handlings: Count = 0
+    """Handlings that ended within the last five minutes: what an alarm on failures judges."""
 
     @property
     def key(self) -> tuple[Any, ...]:

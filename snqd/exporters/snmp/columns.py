@@ -29,13 +29,14 @@ from snqd.exporters.snmp.kinds import (
     Kind,
     states,
 )
-from snqd.telemetry.health import CRITICAL_ALARMS, Code
+from snqd.telemetry.health import CRITICAL_ALARMS, Code, claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from snqd.exporters.snmp.ber import Oid
     from snqd.exporters.snmp.rows import AlarmRow, DaemonRow, QueueRow, StoreRow, WorkerRow
+    from snqd.telemetry.facts import WorkerFact
 
 BASE: Final[Oid] = (1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7777)
 """snqdMIB. With an enterprise number of our own this line and the MIB's import change."""
@@ -123,6 +124,11 @@ def _of_daemon(read: Callable[[Any], Any]) -> Callable[[DaemonRow], Any]:
     return lambda row: read(row.fact)
 
 
+def _of_workers(figure: Callable[[WorkerFact, float], float]) -> Callable[[DaemonRow], float]:
+    """The sum over all workers; `figure` is also given the daemon's clock, as of when it spoke."""
+    return lambda row: sum(figure(fact, row.view.sent_at) for fact in row.view.workers.values())
+
+
 def _of_worker(read: Callable[[Any], Any]) -> Callable[[WorkerRow], Any]:
     return lambda row: read(row.fact)
 
@@ -174,6 +180,10 @@ DAEMON: Final = Group(
         Column(24, "queue_sites", GAUGE, lambda row: row.queue_sites),
         Column(25, "queue_site_row_limit", GAUGE, lambda row: row.queue_site_row_limit),
         Column(26, "alarms", GAUGE, lambda row: sum(each.is_raised for each in row.view.alarms.values())),
+        Column(27, "workers_claiming", GAUGE, _of_workers(claims)),
+        Column(28, "workers_busy", GAUGE, _of_workers(lambda fact, _there: fact.running > 0)),
+        Column(29, "workers_rss", KIBIBYTES, _of_workers(lambda fact, _there: fact.rss_bytes)),
+        Column(30, "recent_deaths", GAUGE, _of_daemon(lambda fact: fact.recent_deaths)),
     ),
 )
 TOTALS: Final = Group("snqdTotal", (*OBJECTS, 2), _work(1))
@@ -199,6 +209,8 @@ QUEUES: Final = Group(
             33, "drain", MILLISECONDS, _of_queue(lambda fact: NEVER if fact.drain_seconds < 0 else fact.drain_seconds)
         ),
         Column(34, "is_growing", TRUTH, _of_queue(lambda fact: fact.is_growing)),
+        Column(35, "recent_failed", GAUGE, _of_queue(lambda fact: fact.recent_failed)),
+        Column(36, "recent_handlings", GAUGE, _of_queue(lambda fact: fact.recent_handlings)),
     ),
 )
 SITES: Final = Group("snqdSite", (*OBJECTS, 4, 1), (Column(2, "label", TEXT, _label), *_work(7)))
