@@ -20,7 +20,14 @@ class HubSource:
     def __init__(self, *, socket: str | None, config: str | None, daemon: str | None, seconds: float) -> None:
         self._socket, self._config, self._daemon, self._seconds = socket, config, daemon, seconds
 
-    def figures(self, queues: Sequence[str], site: str | None) -> Figures:
+    def silence(self, seconds: float) -> str:
+        """What to say when no answer came in time."""
+        return f"no answer within {seconds:g} s"
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def figures(self, _mode: str, queues: Sequence[str], site: str | None) -> Figures:
         """Raises `SnqdError` or `OSError`."""
         answer = self._ask({"ask": "figures", "queues": list(queues), "site": site})
         try:

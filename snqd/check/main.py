@@ -15,8 +15,16 @@ from snqd.telemetry.health import Code
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from snqd.check.hub_source import HubSource
+    from snqd.check.snmp.source import SnmpSource
+    from snqd.check.snmp.wire import Host
+
 HEALTH = "health"
 SECONDS = 10.0
+_SNMP_ONLY = (
+    "community", "community_file", "auth", "auth_passphrase", "auth_passphrase_file",
+    "privacy", "privacy_passphrase", "privacy_passphrase_file",
+)  # fmt: skip
 
 _EPILOG = """\
 modes:
@@ -28,6 +36,9 @@ modes:
   respawns   workers that died within five minutes
   store      seconds that the store takes to answer; critical when it does not
   health     what `snqd health` says; it has no thresholds
+
+over SNMP (-H), a secret is better in a file, or in the environment, than in a flag, which everybody here can see:
+  CHECK_SNQD_COMMUNITY    CHECK_SNQD_AUTH_PASSPHRASE    CHECK_SNQD_PRIVACY_PASSPHRASE
 
 ranges (the value alerts outside of them, with @ inside):
   10 = 0 to 10    10: = 10 and more    ~:10 = up to 10    10:20    @10:20
@@ -76,38 +87,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _in_time(options: argparse.Namespace) -> Verdict:
     """Reading a configuration can hang as well as asking, so the clock is the process's own."""
+    source = _source(options)
     signal.signal(signal.SIGALRM, _ring)
     signal.setitimer(signal.ITIMER_REAL, options.timeout)
     try:
-        return _verdict(options)
+        return _verdict(options, source)
     except _TimedOut:
-        raise SnqdError(f"no answer within {options.timeout:g} s") from None
+        raise SnqdError(source.silence(options.timeout)) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        source.close()
 
 
 def _ring(_number: int, _frame: object) -> NoReturn:
     raise _TimedOut
 
 
-def _verdict(options: argparse.Namespace) -> Verdict:
+def _source(options: argparse.Namespace) -> HubSource | SnmpSource:
+    if options.host is not None:
+        return _snmp_source(options)
+    if options.user or any(getattr(options, name) is not None for name in _SNMP_ONLY):
+        raise SnqdError("usage: who asks over SNMP says whom: --host HOST[:PORT]")
     from snqd.check.hub_source import HubSource
 
-    source = HubSource(socket=options.socket, config=options.config, daemon=options.daemon, seconds=options.timeout + 1)
+    return HubSource(socket=options.socket, config=options.config, daemon=options.daemon, seconds=options.timeout + 1)
+
+
+def _snmp_source(options: argparse.Namespace) -> SnmpSource:
+    if options.socket or options.config or options.daemon:
+        raise SnqdError("usage: --host asks an SNMP agent; --socket, --config and --daemon are of this host")
+    from snqd.check.snmp.access import session_of
+    from snqd.check.snmp.source import SnmpSource
+
+    return SnmpSource(options.host, session_of(options))
+
+
+def _verdict(options: argparse.Namespace, source: HubSource | SnmpSource) -> Verdict:
     if options.mode == HEALTH:
         if options.warning or options.critical or options.queue or options.site:
             raise SnqdError("usage: health has no thresholds, queues or sites")
         return source.health()
     if options.mode == "failures" and options.site:
         raise SnqdError("usage: failures are counted by queue, not by site: leave --site out")
-    figures = source.figures(options.queue, options.site)
+    figures = source.figures(options.mode, options.queue, options.site)
     return check(options.mode, figures, Thresholds(options.warning, options.critical))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="check_snqd",
-        description="Check the snqd daemon of this host, as a Nagios plugin.",
+        description="Check a snqd daemon as a Nagios plugin: that of this host, or over SNMP (-H) one elsewhere.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -122,12 +151,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="FILE", help="the daemon's configuration, as of `snqd --config`")
     parser.add_argument("--daemon", metavar="NAME", help="the daemon's name, if it is not the configuration's")
     parser.add_argument("--socket", metavar="FILE", help="its control socket, in place of looking for it")
+    _add_snmp(parser)
     parser.add_argument(
         "-t", "--timeout", metavar="SECONDS", type=_seconds, default=SECONDS, help="default %(default)g"
     )
     parser.add_argument("-v", "--verbose", action="count", default=0, help="a line for each queue")
     parser.add_argument("-V", "--version", nargs=0, action=_Version, help="print the version")
     return parser
+
+
+def _add_snmp(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("over SNMP")
+    group.add_argument("-H", "--host", metavar="HOST[:PORT]", type=_host, help="whose agent to ask; port 1161 if unset")
+    group.add_argument("-C", "--community", metavar="WORD", help="version 2c: the community")
+    group.add_argument("--community-file", metavar="FILE", help="its first line is the community")
+    group.add_argument("-U", "--user", metavar="NAME", help="version 3: the user")
+    group.add_argument("-a", "--auth", metavar="HASH", help="SHA-1 to SHA-512; default SHA-256")
+    group.add_argument("-A", "--auth-passphrase", metavar="PHRASE", help="the pass phrase that proves who asks")
+    group.add_argument("--auth-passphrase-file", metavar="FILE", help="its first line is that")
+    group.add_argument("-x", "--privacy", metavar="CIPHER", help="AES-128 (default), AES-192, AES-256 or none")
+    group.add_argument("-X", "--privacy-passphrase", metavar="PHRASE", help="the pass phrase of the cipher")
+    group.add_argument("--privacy-passphrase-file", metavar="FILE", help="its first line is that")
+
+
+def _host(text: str) -> Host:
+    from snqd.check.snmp.wire import parse_host
+
+    try:
+        return parse_host(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _range(text: str) -> Range:

@@ -1,8 +1,10 @@
-"""`check_snqd` beside a real daemon, run by hand and by a real Nagios."""
+"""`check_snqd` beside a real daemon and over its SNMP agent, run by hand and by a real Nagios."""
 
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -12,8 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.daemons import PROJECT, Ended
-from tests.support.nagios import Nagios
-from tests.support.processes import wait_until
+from tests.support.nagios import Nagios, check_snmp
+from tests.support.processes import is_gone, wait_until
+from tests.support.relays import free_ports
+from tests.support.snmp import AUTH, COMMUNITY, PRIVACY, USER, agents
+from tests.support.snmp import section as snmp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.fork
 
-EXAMPLE = PROJECT / "docs" / "examples" / "nagios" / "snqd.cfg"
+EXAMPLES = {path.name: path.read_text() for path in (PROJECT / "docs" / "examples" / "nagios").glob("*.cfg")}
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 SOURCE = """
 @handler("held")
@@ -42,8 +47,10 @@ def dies(payload, context):
 """
 
 
-def check(daemon: Daemon, *words: str) -> Ended:
-    command = [sys.executable, "-m", "snqd.check.main", *words, "--config", "snqd.toml"]
+def check(daemon: Daemon, *words: str, without_configuration: bool = False) -> Ended:
+    command = [sys.executable, "-m", "snqd.check.main", *words]
+    if not without_configuration:
+        command += ["--config", "snqd.toml"]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=daemon.folder, env=daemon.environment, timeout=30, check=False
     )
@@ -130,56 +137,142 @@ def test_the_hub_refuses_questions_that_it_does_not_understand(make_daemon: Make
             ask_hub(daemon.folder / "main.sock", {"ask": "figures", **wrong}, seconds=10)
 
 
+def test_over_snmp_a_check_says_what_it_says_over_the_control_socket(
+    make_daemon: MakeDaemon, sqlite_place: Place, tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    daemon = make_daemon(sqlite_place, SOURCE, snmp=snmp(port, queue_site_rows=100))
+    hub = daemon.wait_hub()
+    for queue in ("fails", "fails", "held", "held", "held"):
+        sqlite_place.enqueue(queue)
+    daemon.wait_fact("began")
+    asked = {"v2c": ("-C", COMMUNITY), "v3": ("-U", USER.name, "-A", AUTH, "-X", PRIVACY)}
+
+    def over_snmp(who: str, *words: str) -> Ended:
+        return check(daemon, *words, "-H", f"localhost:{port}", *asked[who], without_configuration=True)
+
+    wait_until(lambda: check(daemon, "depth", "-q", "held", "-w", "1").code == WARNING, "two items are ready")
+    wait_until(lambda: "dead=2;" in check(daemon, "dead").out, "two items are dead letters")
+    wait_until(lambda: "dead=2;" in over_snmp("v2c", "dead").out, "the agent knows it too")
+    for number, words in enumerate((
+        "lag -w 0.001 -v", "depth -w 1 -v", "failures -v", "dead -w 1 -v", "workers", "respawns -v", "store -c 9",
+        "health", "depth --site default -c 1 -v", "lag -q fails -q held", "lag -q nonsense",
+    )):  # fmt: skip
+        here, there = check(daemon, *words.split()), over_snmp(("v2c", "v3")[number % 2], *words.split())
+        assert (there.code, there.err) == (here.code, ""), (words, there)
+        is_still = words.split()[0] in ("depth", "failures", "dead", "workers", "respawns")
+        assert there.out == here.out if is_still else _shape(there.out) == _shape(here.out), words
+
+    first = agents()[hub.pid]
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: is_gone(first), "the agent is gone")
+    seen: list[Ended] = []
+
+    def is_back() -> bool:
+        seen.append(over_snmp("v3", "depth", "-c", "1", "-t", "5"))
+        return seen[-1].code == CRITICAL
+
+    wait_until(is_back, "another agent answers", seconds=60)
+    for ended in seen:
+        assert (ended.code in (UNKNOWN, CRITICAL), ended.out.count("\n"), ended.err) == (True, 1, "")
+    daemon.open_gate("held")
+    sqlite_place.wait_empty()
+    assert daemon.stop() == 0
+    ended = over_snmp("v2c", "lag")
+    assert (ended.code, ended.out) == (
+        UNKNOWN,
+        f"SNQD UNKNOWN - localhost:{port}: Connection refused: is there an agent?\n",
+    )
+
+
+def _shape(out: str) -> str:
+    """Without the figures that move."""
+    return re.sub(r"[\d.]+", "#", out)
+
+
 def test_nagios_turns_critical_when_a_queue_backs_up_and_ok_when_it_drains(
     make_daemon: MakeDaemon, sqlite_place: Place, tmp_path: Path
 ) -> None:
-    daemon = make_daemon(sqlite_place, SOURCE)
+    (port,) = free_ports(1)
+    daemon = make_daemon(sqlite_place, SOURCE, snmp=snmp(port))
     daemon.wait_hub()
-    plugin = tmp_path / "check_snqd"
-    plugin.write_text(f'#!/bin/sh\ncd {PROJECT}\nexec {sys.executable} -m snqd.check.main "$@"\n')
-    plugin.chmod(0o755)
-    objects = EXAMPLE.read_text()
-    assert "/usr/bin/sudo -n -u snqd /usr/local/bin/check_snqd $ARG1$" in objects
-    objects = objects.replace(
-        "/usr/bin/sudo -n -u snqd /usr/local/bin/check_snqd $ARG1$",
-        f"{plugin} $ARG1$ --socket {daemon.folder / 'main.sock'}",
-    ).replace("lag -w 60 -c 300", "lag -w 0.2 -c 0.5")
-    nagios = Nagios(tmp_path / "nagios", {"snqd.cfg": objects})
+    nagios = Nagios(tmp_path / "nagios", _for_tests(daemon, port, tmp_path))
     nagios.start()
     try:
-        described = {line.split(None, 1)[1] for line in objects.splitlines() if "service_description" in line}
+        described = {
+            line.split(None, 1)[1]
+            for text in EXAMPLES.values()
+            for line in text.splitlines()
+            if "service_description" in line
+        }
 
         def states() -> dict[str, int]:
             return {name: service.state for name, service in nagios.services().items()}
 
-        wait_until(lambda: states() == dict.fromkeys(described, OK), "all is well in Nagios", seconds=30)
+        def lags() -> set[int]:
+            return {state for name, state in states().items() if "lag" in name}
+
+        wait_until(lambda: states() == dict.fromkeys(described, OK), "all is well in Nagios", seconds=60)
         for _ in range(3):
             sqlite_place.enqueue("held")
-        wait_until(lambda: states()["snqd lag"] == CRITICAL, "the queue backs up", seconds=30)
-        lag = nagios.services()["snqd lag"]
-        assert lag.output.startswith("SNQD CRITICAL - lag of ")
-        assert "held_lag=" in lag.performance_data
-        assert lag.performance_data.startswith("lag=")
+        wait_until(lambda: lags() == {CRITICAL}, "the queue backs up", seconds=60)
+        for name in ("snqd lag", "snqd lag by SNMP"):
+            lag = nagios.services()[name]
+            assert lag.output.startswith("SNQD CRITICAL - lag of ")
+            assert "held_lag=" in lag.performance_data
+            assert lag.performance_data.startswith("lag=")
+        assert nagios.services()["snqd lag by check_snmp"].performance_data.startswith("lag=")
 
         daemon.open_gate("held")
-        wait_until(lambda: states()["snqd lag"] == OK, "it is drained", seconds=30)
-        assert set(states().values()) == {OK}
+        wait_until(lambda: set(states().values()) == {OK}, "it is drained", seconds=60)
     finally:
         code = nagios.stop()
     assert code == 0, nagios.log()
 
 
-def test_the_example_is_what_nagios_accepts_without_a_warning(tmp_path: Path) -> None:
-    ended = Nagios(tmp_path / "nagios", {"snqd.cfg": EXAMPLE.read_text()}).verify()
+def _for_tests(daemon: Daemon, port: int, folder: Path) -> dict[str, str]:
+    """The examples with the places, secrets and thresholds of a test."""
+    plugin = folder / "check_snqd"
+    plugin.write_text(f'#!/bin/sh\ncd {PROJECT}\nexec {sys.executable} -m snqd.check.main "$@"\n')
+    plugin.chmod(0o755)
+    replaced = {
+        "/usr/bin/sudo -n -u snqd /usr/local/bin/check_snqd $ARG1$": (
+            f"{plugin} $ARG1$ --socket {daemon.folder / 'main.sock'}"
+        ),
+        "/usr/local/bin/check_snqd $ARG1$ -H $HOSTADDRESS$:1161": f"{plugin} $ARG1$ -H $HOSTADDRESS$:{port}",
+        "/usr/lib/nagios/plugins/check_snmp -H $HOSTADDRESS$ -p 1161": f"{check_snmp()} -H $HOSTADDRESS$ -p {port}",
+        "!COMMUNITY!": f"!{COMMUNITY}!",
+        "lag -w 60 -c 300": "lag -w 0.2 -c 0.5",
+        "-w 60000 -c 300000": "-w 200 -c 500",
+        "check_interval         1": "check_interval         2",
+    }
+    for name, secret in (("snqd-community", COMMUNITY), ("snqd-auth", AUTH), ("snqd-privacy", PRIVACY)):
+        (folder / name).write_text(f"{secret}\n")
+        (folder / name).chmod(0o600)
+        replaced[f"/etc/nagios4/{name}"] = str(folder / name)
+    whole = "".join(EXAMPLES.values())
+    for old in replaced:
+        assert old in whole, old
+    found = dict(EXAMPLES)
+    for old, new in replaced.items():
+        found = {name: text.replace(old, new) for name, text in found.items()}
+    return found
 
-    assert ended.returncode == 0, ended.stdout
-    assert "Total Warnings: 0" in ended.stdout, ended.stdout
-    assert "Checked 8 services." in ended.stdout
+
+def test_the_examples_are_what_nagios_accepts_without_a_warning(tmp_path: Path) -> None:
+    for ways, services in ((("local",), 8), (("snmp",), 11), (("local", "snmp"), 19)):
+        names = ["snqd.cfg", *(f"snqd-{way}.cfg" for way in ways)]
+        ended = Nagios(tmp_path / "_".join(ways), {name: EXAMPLES[name] for name in names}).verify()
+
+        assert ended.returncode == 0, ended.stdout
+        assert "Total Warnings: 0" in ended.stdout, ended.stdout
+        assert f"Checked {services} services." in ended.stdout
 
 
 def test_a_check_is_quick(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
     """The promise is 80 ms; here it is said in bare interpreters, so that a busy machine is no failure."""
-    daemon = make_daemon(sqlite_place, SOURCE)
+    (port,) = free_ports(1)
+    daemon = make_daemon(sqlite_place, SOURCE, snmp=snmp(port))
     daemon.wait_hub()
     program = Path(sys.executable).with_name("check_snqd")
     environment = {name: text for name, text in daemon.environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -189,9 +282,19 @@ def test_a_check_is_quick(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=daemon.folder, env=environment)
         return time.perf_counter() - began
 
-    quickest = [float("inf"), float("inf")]
-    for _ in range(12):
-        quickest[0] = min(quickest[0], seconds(sys.executable, "-c", "pass"))
-        quickest[1] = min(quickest[1], seconds(str(program), "lag", "--config", "snqd.toml"))
-    assert quickest[1] < 7 * quickest[0], quickest
+    lag = (str(program), "lag")
+    host = ("-H", f"127.0.0.1:{port}")
+    ways = {
+        "bare": (sys.executable, "-c", "pass"),
+        "socket": (*lag, "--config", "snqd.toml"),
+        "v2c": (*lag, *host, "-C", COMMUNITY),
+        "v3": (*lag, *host, "-U", USER.name, "-A", AUTH, "-X", PRIVACY),
+    }
+    wait_until(lambda: check(daemon, *ways["v2c"][1:], without_configuration=True).code == OK, "the agent answers")
+    quickest = dict.fromkeys(ways, float("inf"))
+    for _ in range(8):
+        for way, command in ways.items():
+            quickest[way] = min(quickest[way], seconds(*command))
+    most = {"socket": 7, "v2c": 7, "v3": 9}  # AES is a package to import, and keys are made of pass phrases
+    assert all(quickest[way] < times * quickest["bare"] for way, times in most.items()), quickest
     assert os.access(program, os.X_OK)

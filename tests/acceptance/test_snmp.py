@@ -8,13 +8,14 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.processes import is_gone, wait_until
 from tests.support.relays import free_ports
-from tests.support.snmp import AUTH, COMMUNITY, PRIVACY, SNQD, USER, V2C, tool, v3
+from tests.support.snmp import AUTH, COMMUNITY, PRIVACY, SNQD, V2C, agents, tool, v3
+from tests.support.snmp import section as snmp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,29 +44,11 @@ IS_PAUSED, PAUSED = f"{SNQD}.1.3.1.4.{MAIL}", f"{SNQD}.1.3.1.9.{MAIL}"
 WORKER_PID, UP_TIME, BOOTS = f"{SNQD}.1.6.1.3.1", f"{SNQD}.1.1.5.0", "1.3.6.1.6.3.10.2.1.2.0"
 
 
-def snmp(port: int, **more: Any) -> dict[str, Any]:
-    users = {USER.name: {"auth_passphrase": AUTH, "privacy_passphrase": PRIVACY}}
-    return {"listen": f"127.0.0.1:{port}", "community": COMMUNITY, "user": users, **more}
-
-
 def value(port: int, oid: str, *flags: str) -> int | None:
     """None: there is no answer, or no such figure."""
     said = tool("snmpget", *(flags or V2C), "-Oqvt", f"127.0.0.1:{port}", oid, code=None, patience="1")
     found = re.fullmatch(r"(\d+)\s*", said)
     return int(found[1]) if found else None
-
-
-def agents() -> dict[int, int]:
-    """Agents by the hub's process that started them."""
-    found = {}
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdecimal() and b"snqd.exporters.snmp" in (folder / "cmdline").read_bytes().split(b"\0"):
-                stat = (folder / "stat").read_text()
-                found[int(stat[stat.rindex(")") + 2 :].split()[1])] = int(folder.name)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
 
 
 @pytest.fixture

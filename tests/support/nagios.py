@@ -6,12 +6,10 @@ import os
 import pwd
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from tests.support.postgres import missing_server
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _SETTINGS = """
 log_file={folder}/nagios.log
@@ -52,6 +50,14 @@ define host {
     contacts                snqd-operators
 }
 """
+
+
+def check_snmp() -> str:
+    """The plugin that comes with Nagios' plugins."""
+    path = Path("/usr/lib/nagios/plugins/check_snmp")
+    if not path.exists():
+        missing_server("monitoring-plugins-standard")
+    return str(path)
 
 
 class Service(NamedTuple):

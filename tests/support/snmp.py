@@ -109,6 +109,25 @@ def running_agent(host: str = "127.0.0.1", **changes: Any) -> Iterator[RunningAg
         agent.close()
 
 
+def section(port: int, **more: Any) -> dict[str, Any]:
+    """`[snmp]` of a daemon that answers the community and the user."""
+    users = {USER.name: {"auth_passphrase": AUTH, "privacy_passphrase": PRIVACY}}
+    return {"listen": f"127.0.0.1:{port}", "community": COMMUNITY, "user": users, **more}
+
+
+def agents() -> dict[int, int]:
+    """Agents by the hub's process that started them."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdecimal() and b"snqd.exporters.snmp" in (folder / "cmdline").read_bytes().split(b"\0"):
+                stat = (folder / "stat").read_text()
+                found[int(stat[stat.rindex(")") + 2 :].split()[1])] = int(folder.name)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
 # ---- net-snmp
 
 V1 = ("-v1", "-c", COMMUNITY)

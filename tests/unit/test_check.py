@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from snqd import __version__
 from snqd.check.checks import DRAWN, MODES, SHOWN, Thresholds, Verdict, check
 from snqd.check.figures import Figures, QueueFigures, StoreFigures
-from snqd.check.main import main
+from snqd.check.main import HEALTH, _parser, main
 from snqd.check.perfdata import Datum, number, plain
 from snqd.check.ranges import parse_range
 from snqd.telemetry.health import Code
+from tests.support.documents import PAGES, PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -239,12 +240,17 @@ def test_help_and_version_are_no_state_that_is_well(flag: str, says: str, capsys
     assert capsys.readouterr().out.startswith(says)
 
 
+def test_every_check_of_the_pages_and_examples_is_one_that_the_command_understands() -> None:
+    texts = [path.read_text() for path in PAGES]
+    texts += [path.read_text() for path in (PROJECT / "docs" / "examples" / "nagios").glob("*.cfg")]
+    found = {line for text in texts for line in re.findall(r"check_snqd((?: |_snmp3?!|!)[a-z][^`\n|]*)", text)}
+    found = {line for line in found if re.split(r"[ !]", line)[1] in (*MODES, HEALTH)}
+    assert len(found) > 15
+    for line in found:
+        _parser().parse_args(re.sub(r"^\w*!", "", line.strip()).split())
+
+
 def test_a_check_imports_none_of_what_takes_long() -> None:
-    source = (
-        "import sys; before = set(sys.modules); "  # what measures coverage is there already
-        "from snqd.check.main import main; main(['lag', '--socket', '/none']); print(*set(sys.modules) - before)"
-    )
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     slow = {
         "click",
         "msgspec",
@@ -257,4 +263,17 @@ def test_a_check_imports_none_of_what_takes_long() -> None:
         "tempfile",
         "inspect",
     }
-    assert slow.isdisjoint(done.stdout.split()), slow.intersection(done.stdout.split())
+    asking = ["-H", "127.0.0.1:9", "-t", "0.1"]
+    ways = {
+        "the control socket": (["--socket", "/none"], slow | {"hashlib"}),
+        "v2c": ([*asking, "-C", "word"], slow | {"cryptography", "urllib", "hashlib"}),
+        "v3": ([*asking, "-U", "u", "-A", "12345678", "-x", "none"], slow | {"cryptography", "urllib"}),
+    }
+    for way, (words, unwanted) in ways.items():
+        source = (
+            "import sys; before = set(sys.modules); "  # what measures coverage is there already
+            f"from snqd.check.main import main; main(['lag', *{words}]); print(*set(sys.modules) - before)"
+        )
+        done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+        assert "UNKNOWN" in done.stdout, way
+        assert unwanted.isdisjoint(done.stdout.split()), (way, unwanted.intersection(done.stdout.split()))

@@ -24,11 +24,21 @@ END_OF_MIB_VIEW: Final = 0x82
 OID_LIMIT: Final = 128
 """Sub-identifiers of the longest object identifier."""
 _SUBID_LIMIT: Final = 0xFFFFFFFF
-_HEADS: Final = [[bytes((tag, size)) for size in range(0x80)] for tag in range(0x100)]
 
 
 class Unusual(Exception):
     """Bytes that are malformed, or well-formed in a way that is not understood here."""
+
+
+class _Heads(dict[int, list[bytes]]):
+    """Tag and short length as bytes, made when a tag is first used: all of them take a plugin longer than its work."""
+
+    def __missing__(self, tag: int) -> list[bytes]:
+        found = self[tag] = [bytes((tag, size)) for size in range(0x80)]
+        return found
+
+
+_HEADS: Final = _Heads()
 
 
 def tlv(tag: int, content: bytes) -> bytes:

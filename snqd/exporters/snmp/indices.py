@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ def name_index(name: str) -> Oid:
     """The sub-identifiers of a name: how many octets, then each of them. A long name ends in a hash of the whole."""
     raw = name.encode(errors="replace")
     if len(raw) > NAME_OCTETS:
+        from hashlib import blake2b  # rare, and a check that starts anew each time does better without
+
         begin = raw[:_KEPT].decode(errors="ignore").encode()
         raw = begin + b"~" + blake2b(raw, digest_size=4).hexdigest().encode()
     return (len(raw), *raw)

@@ -7,10 +7,7 @@ calls AES-192 and AES-256.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from snqd.exporters.snmp.settings import User
+from typing import Final, NamedTuple, Protocol
 
 _STRETCHED: Final = 1_048_576
 """Octets of the repeated pass phrase that are hashed."""
@@ -34,6 +31,19 @@ KEY_SIZES: Final = {"AES-128": 16, "AES-192": 24, "AES-256": 32}
 NO_PRIVACY: Final = "none"
 
 
+class Phrases(Protocol):
+    """A user's hash and cipher, with a pass phrase for each: of the agent's settings, or of who asks it."""
+
+    @property
+    def auth(self) -> str: ...
+    @property
+    def auth_passphrase(self) -> str: ...
+    @property
+    def privacy(self) -> str: ...
+    @property
+    def privacy_passphrase(self) -> str: ...
+
+
 class Keys(NamedTuple):
     """Of one user. `privacy` is empty without a cipher."""
 
@@ -41,7 +51,7 @@ class Keys(NamedTuple):
     privacy: bytes
 
 
-def keys_of(user: User, engine_id: bytes) -> Keys:
+def keys_of(user: Phrases, engine_id: bytes) -> Keys:
     """Takes some milliseconds for each pass phrase."""
     return localized(user, stretched(user), engine_id)
 
