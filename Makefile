@@ -3,6 +3,7 @@
 
 BIN := .venv/bin
 SHELL := /bin/sh
+POLLERS := prometheus/snmp.yml prometheus/snmp-0.22.yml zabbix/snqd.yaml# files of docs/examples, made from the MIB
 COVERAGE_FLOOR := 88# per cent; measured with branches and forked workers, and only ever raised
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -55,6 +56,7 @@ docs: .venv/.installed-dev ## write the generated pages anew
 	$(BIN)/python -m snqd.telemetry.reference events >docs/events.md
 	$(BIN)/python -m snqd.telemetry.reference facts >docs/telemetry.md
 	$(BIN)/python -m snqd.exporters.snmp.reference >docs/snmp.md
+	@for file in $(POLLERS); do $(BIN)/python -m snqd.exporters.snmp.pollers $$file >docs/examples/$$file || exit 1; done
 	$(BIN)/python -m snqmon.reference >docs/monitor.md
 
 docs-check: .venv/.installed-dev ## fail when a generated page is not current
@@ -62,6 +64,8 @@ docs-check: .venv/.installed-dev ## fail when a generated page is not current
 	@$(BIN)/python -m snqd.telemetry.reference events | diff -u docs/events.md - || { echo "run: make docs"; exit 1; }
 	@$(BIN)/python -m snqd.telemetry.reference facts | diff -u docs/telemetry.md - || { echo "run: make docs"; exit 1; }
 	@$(BIN)/python -m snqd.exporters.snmp.reference | diff -u docs/snmp.md - || { echo "run: make docs"; exit 1; }
+	@for file in $(POLLERS); do $(BIN)/python -m snqd.exporters.snmp.pollers $$file | diff -u docs/examples/$$file - \
+		|| { echo "run: make docs"; exit 1; }; done
 	@$(BIN)/python -m snqmon.reference | diff -u docs/monitor.md - || { echo "run: make docs"; exit 1; }
 
 picture: .venv/.installed-dev ## draw the monitor's picture of the README anew

@@ -18,9 +18,16 @@ from snqd.config.schema import HandlersConfig, StoreConfig
 from snqd.registry import load_registry
 from snqd.stores.sqlite.store import SqliteStore
 from tests.support.documents import Block, blocks
+from tests.support.nagios import check_snmp
 from tests.support.postgres import missing_server
+from tests.support.processes import wait_until
+from tests.support.relays import free_ports
+from tests.support.snmp import SNQD, tool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.daemons import Daemon, Place
     from tests.support.postgres import Database
 
 SHOP = """\
@@ -83,6 +90,26 @@ def test_handlers_of_the_pages_are_registered(block: Block, tmp_path: Path, monk
 @pytest.mark.parametrize("block", blocks("sh run"), ids=str)
 def test_shell_commands_of_the_pages_succeed(block: Block, folder: Path) -> None:
     run(["bash", "-euo", "pipefail", "-c", block.text], folder)
+
+
+@pytest.mark.fork
+@pytest.mark.parametrize("block", blocks("sh snmp"), ids=str)
+def test_polling_commands_of_the_pages_are_answered(
+    block: Block, make_daemon: Callable[..., Daemon], sqlite_place: Place
+) -> None:
+    """As they stand there, but for the port, since other tests have agents too."""
+    (port,) = free_ports(1)
+    source = '@handler("mail")\ndef mail(payload, context): ...\n'
+    daemon = make_daemon(sqlite_place, source, snmp={"listen": f"127.0.0.1:{port}", "community": "word"})
+    daemon.wait_ready(1)
+    name = ("snmpget", "-v2c", "-c", "word", f"127.0.0.1:{port}", f".{SNQD}.1.1.1.0")
+    wait_until(lambda: "main" in tool(*name, code=None, patience="1"), "the agent knows the daemon")
+    path = f"{Path(check_snmp()).parent}{os.pathsep}{environment(daemon.folder)['PATH']}"
+
+    commands = block.text.replace("1161", str(port)).splitlines()
+    assert {command.split()[0] for command in commands} == {"snmpbulkwalk", "check_snqd", "check_snmp"}
+    for command in commands:
+        run(["bash", "-euo", "pipefail", "-c", command], daemon.folder, PATH=path)
 
 
 @pytest.mark.parametrize("block", blocks("python sqlite"), ids=str)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "",  # a drawing
+    "sh snmp", "yaml prometheus",
     "sh", "sh run", "sh psql", "toml", "toml pyproject", "toml monitor", "toml snqmon", "php", "ruby",
     "python handlers", "python sqlite", "python postgres", "python postgres async", "python inline", "python telemetry",
     "sql postgres", "sql postgres grants", "sql sqlite",
