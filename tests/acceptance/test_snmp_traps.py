@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.test_snmp import agents
 from tests.support.processes import wait_until
 from tests.support.relays import free_ports
-from tests.support.snmp import AUTH, COMMUNITY, PRIVACY, SNQD, USER, V2C, tool
+from tests.support.snmp import AUTH, COMMUNITY, PRIVACY, SNQD, USER, V2C, agents, tool
 from tests.support.snmptrapd import running_snmptrapd, trap_user
 
 if TYPE_CHECKING:

@@ -56,14 +56,14 @@ def keys_of(user: Phrases, engine_id: bytes) -> Keys:
     return localized(user, stretched(user), engine_id)
 
 
-def stretched(user: User) -> Keys:
+def stretched(user: Phrases) -> Keys:
     """What the pass phrases become first, for every engine. This is what takes time."""
     found = HASHES[user.auth].name
     privacy = b"" if user.privacy == NO_PRIVACY else _stretched(user.privacy_passphrase, found)
     return Keys(_stretched(user.auth_passphrase, found), privacy)
 
 
-def localized(user: User, keys: Keys, engine_id: bytes) -> Keys:
+def localized(user: Phrases, keys: Keys, engine_id: bytes) -> Keys:
     """The user's keys for one engine, from those that are `stretched`."""
     found = HASHES[user.auth].name
     auth = hashlib.new(found, keys.auth + engine_id + keys.auth).digest()

@@ -23,6 +23,7 @@ LABELS: Final = {
     "snqdStoreIndex": ("store", "gauge"),
     "snqdAlarmName": ("alarm", "DisplayString"),
     "snqdAlarmSubject": ("subject", "DisplayString"),
+    "snqdTargetName": ("target", "DisplayString"),
 }
 """Of the objects that are indices."""
 _NAMES: Final = frozenset({"snqdName", "snqdHost", "snqdVersion", "snqdStoreKind"})
