@@ -20,23 +20,25 @@ from typing import TYPE_CHECKING
 from snqd import __version__, wiring
 from snqd.config.secrets import redact_url
 from snqd.config.show import diff
+from snqd.config.site_image import read_image
 from snqd.config.snmp import is_wanted as is_snmp_wanted
 from snqd.config.startup import check_startup
 from snqd.errors import ConfigError, SnqdError
 from snqd.exporters.sent import Sent
 from snqd.exporters.snmp.listening import Ports
+from snqd.hub.site_update import START, update_sites
 from snqd.supervisor.detach import Readiness
 from snqd.supervisor.detach import detach as leave_terminal
 from snqd.supervisor.pidfile import Pidfile
 from snqd.supervisor.privileges import find_identity
-from snqd.supervisor.runtime import baseline_path, board_path, pidfile_path, runtime_folder, socket_path
+from snqd.supervisor.runtime import baseline_path, board_path, pidfile_path, runtime_folder, sites_path, socket_path
 from snqd.supervisor.slots import worker_count
 from snqd.supervisor.spawning import fork_child
 from snqd.supervisor.supervisor import Reloaded, Supervisor
 from snqd.telemetry.board import SLOTS, Board
 from snqd.telemetry.channels import Channels
 from snqd.telemetry.emitter import Emitter
-from snqd.telemetry.events import SiteSetAside, WorkerCrashed, WorkerExited
+from snqd.telemetry.events import WorkerCrashed, WorkerExited
 from snqd.telemetry.exits import WorkerExit
 from snqd.telemetry.logs import LogSink, bridge_logging, choose_form
 
@@ -50,26 +52,36 @@ if TYPE_CHECKING:
     from snqd.telemetry.seat import RunWorker, WorkerSeat
     from snqd.worker.bell import Bell
     from snqd.worker.errand import Errand
+    from snqd.worker.parts import Parts
 
 _MORE_STACK_FILES = 8
 
 
-def run_daemon(config: Config, *, reload: Callable[[], Config], detach: bool = False) -> int:
-    """Run until told to stop; the exit code. Raises `SnqdError` when it cannot start."""
+def run_daemon(config: Config, *, reload: Callable[[], Config], path: Path | None = None, detach: bool = False) -> int:
+    """Run until told to stop; the exit code. Raises `SnqdError` when it cannot start.
+
+    `reload` reads the configuration again, `path` is its file.
+    """
     wiring.import_from_working_directory()
     wiring.preload()
     identity = find_identity(config.daemon.user, config.daemon.group)
     if not detach:
-        return _serve(config, reload, identity, None)
+        return _serve(config, reload, path, identity, None)
     readiness = leave_terminal(Path(config.daemon.log_file) if config.daemon.log_file else None)
     try:
-        return _serve(config, reload, identity, readiness)
+        return _serve(config, reload, path, identity, readiness)
     except SnqdError as error:
         readiness.failed(f"error: {error}", error.exit_code)
         return error.exit_code
 
 
-def _serve(config: Config, reload: Callable[[], Config], identity: Identity | None, readiness: Readiness | None) -> int:
+def _serve(
+    config: Config,
+    reload: Callable[[], Config],
+    path: Path | None,
+    identity: Identity | None,
+    readiness: Readiness | None,
+) -> int:
     if identity is not None:
         identity.take()  # before anything is opened or created
     with ExitStack() as stack:
@@ -83,35 +95,49 @@ def _serve(config: Config, reload: Callable[[], Config], identity: Identity | No
         emitter = Emitter(sink, channels.pipe.sink)
         ports = Ports()
         stack.callback(ports.keep_only, "")
-        crew = _Makers(emitter, Emitter(sink), sink, channels, ports)
+        boot = time.time_ns() // 1000
+        sites = sites_path(config.daemon, folder)
+        for leftover in (sites, sites.with_name(f"{sites.name}.lock")):
+            leftover.unlink(missing_ok=True)  # of a daemon that was killed
+            stack.callback(leftover.unlink, missing_ok=True)
+        crew = _Makers(emitter, Emitter(sink), sink, channels, sites, ports)
         check_startup(config)
-        preflight(config, emitter)
+        preflight(config, emitter, sites)
         board_file = board_path(config.daemon, folder)
         board = Board.create(board_file, daemon=config.daemon.name)
         stack.callback(board_file.unlink, missing_ok=True)
         stack.callback(socket_path(config.daemon, folder).unlink, missing_ok=True)
         stack.callback(baseline_path(config.daemon, folder).unlink, missing_ok=True)
         current = [config]
-        hub = partial(crew.hub, folder=folder, boot=time.time_ns() // 1000, sent=Sent())
+        """The configuration that has proven itself."""
+        hub = partial(crew.hub, folder=folder, boot=boot, sent=Sent(), load_again=reload, config_path=path)
+
+        def close_ports() -> None:
+            ports.keep_only(current[0].snmp.listen if is_snmp_wanted(current[0]) else "")
 
         def reloaded() -> Reloaded:
             new = reload()
             _refuse_what_needs_a_restart(current[0], new)
             check_startup(new)
-            tell_set_aside(new, emitter)
-            reloaded = Reloaded(
+            _in_child(lambda: wiring.find_sites(new, before=read_image(sites)))
+
+            def adopt() -> None:
+                current[0] = new
+                _beside(lambda: _update_sites(new, sites, emitter, author="reload"), new, emitter)
+
+            return Reloaded(
                 config=new.daemon,
                 run_worker=crew.worker(new),
                 janitor=crew.janitor(new),
                 hub=hub(new),
                 changes=diff(current[0], new),
+                adopt=adopt,
+                drop=close_ports,
             )
-            current[0] = new
-            return reloaded
 
         def reload_is_done() -> None:
-            ports.keep_only(current[0].snmp.listen if is_snmp_wanted(current[0]) else "")
-            try_parked_items_again(current[0], emitter)
+            close_ports()
+            _beside(lambda: wiring.release_parked(current[0]), current[0], emitter)
 
         supervisor = Supervisor(
             config=config.daemon,
@@ -138,9 +164,15 @@ class _Makers:
     """Makes the functions that run in forked children. `log` is the emitter of those that tell no hub."""
 
     def __init__(
-        self, emitter: Emitter, log: Emitter, sink: LogSink | None, channels: Channels, ports: Ports | None = None
+        self,
+        emitter: Emitter,
+        log: Emitter,
+        sink: LogSink | None,
+        channels: Channels,
+        sites: Path,
+        ports: Ports | None = None,
     ) -> None:
-        """`ports`: of the SNMP agent, which only the hub has to do with."""
+        """`sites`: the image of the sites; `ports`: of the SNMP agent, which only the hub has to do with."""
         from snqd.worker.bell import Bell
 
         self.bell: Bell = Bell()
@@ -148,6 +180,7 @@ class _Makers:
         self._log = log
         self._sink = sink
         self.channels = channels
+        self._sites = sites
         self._ports = ports
 
     def worker(self, config: Config, errand: Errand | None = None) -> RunWorker:
@@ -159,14 +192,26 @@ class _Makers:
             self.channels.enter(seat.slot)
             self._close_ports()
             try:
-                parts = wiring.make_parts(config, seat, self.bell, self._emitter_for(config), self.channels)
+                parts = self._parts(config, seat)
             except SnqdError as error:
                 return refuse(seat.view, str(error))
             return run_worker(replace(parts, errand=errand))
 
         return run
 
-    def hub(self, config: Config, *, folder: Path, boot: int, sent: Sent) -> RunHub | None:
+    def _parts(self, config: Config, seat: WorkerSeat) -> Parts:
+        return wiring.make_parts(config, seat, self.bell, self._emitter_for(config), self.channels, sites=self._sites)
+
+    def hub(
+        self,
+        config: Config,
+        *,
+        folder: Path,
+        boot: int,
+        sent: Sent,
+        load_again: Callable[[], Config],
+        config_path: Path | None,
+    ) -> RunHub | None:
         """None when there is to be none. Raises `ConfigError` when the SNMP agent's port cannot be had."""
         if not config.telemetry.enabled:
             return None
@@ -188,6 +233,9 @@ class _Makers:
                     folder=folder,
                     boot=boot,
                     sent=sent,
+                    sites=self._sites,
+                    load_again=load_again,
+                    config_path=config_path,
                     snmp_descriptor=snmp_descriptor,
                 )
             )
@@ -206,7 +254,7 @@ class _Makers:
             # What it counts goes to a slot that no worker has: its seat is that of a dead one.
             seat = replace(seat, slot=SLOTS - 1, view=seat.board.slot(SLOTS - 1))
             self.channels.enter(seat.slot)
-            parts = wiring.make_parts(config, seat, self.bell, self._emitter_for(config), self.channels)
+            parts = self._parts(config, seat)
             parts.store.connect()
             repair_all(parts)
             parts.store.close()
@@ -232,14 +280,34 @@ def lock_store(config: Config) -> None:
         lock_for_daemon(path)
 
 
-def preflight(config: Config, emitter: Emitter) -> None:
-    """Try everything that a worker needs, in a child. Raises the `SnqdError` that a worker would have died of."""
+def preflight(config: Config, emitter: Emitter, sites: Path) -> None:
+    """Try everything that a worker needs, and write the image of the sites. Raises the `SnqdError` that was met."""
+
+    def look() -> None:
+        wiring.check(config)
+        _update_sites(config, sites, emitter, author=START)
+
+    _in_child(look)
+
+
+def _update_sites(config: Config, sites: Path, emitter: Emitter, *, author: str) -> None:
+    update_sites(
+        sites,
+        lambda before: wiring.find_sites(config, before=before),
+        emitter.emit,
+        daemon=config.daemon.name,
+        author=author,
+    )
+
+
+def _in_child(look: Callable[[], object]) -> None:
+    """Call `look` in a child: what it imports and opens does not stay. Raises the `SnqdError` that it raises."""
     read_fd, write_fd = os.pipe()
 
     def body() -> int:
         os.close(read_fd)
         try:
-            wiring.check(config)
+            look()
         except SnqdError as error:
             os.write(write_fd, f"{error.exit_code} {error}".encode(errors="replace"))
         return 0
@@ -257,23 +325,14 @@ def preflight(config: Config, emitter: Emitter) -> None:
         error = ConfigError(message)
         error.exit_code = int(code)
         raise error
-    tell_set_aside(config, emitter)
 
 
-def tell_set_aside(config: Config, emitter: Emitter) -> None:
-    """Name the sites whose configuration is bad. Raises `ConfigError` when the sites cannot be read at all."""
-    from snqd.config.sites import read_sites
-
-    for site, reason in read_sites(config).set_aside.items():
-        emitter.emit(SiteSetAside(site=site, reason=reason))
-
-
-def try_parked_items_again(config: Config, emitter: Emitter) -> None:
-    """After a reload, in a child: items of sites that were unknown need not wait for their time to be looked at."""
+def _beside(act: Callable[[], object], config: Config, emitter: Emitter) -> None:
+    """Call `act` in a child that nobody waits for."""
 
     def body() -> int:
         signal.alarm(10)  # it has the supervisor's end of the lifeline, and must not keep that for long
-        wiring.release_parked(config)
+        act()
         return 0
 
     def failed(error: BaseException) -> None:
@@ -322,13 +381,14 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
     bridge_logging(sink)
     channels = Channels.create(slots=0)  # nobody reads them
     quiet = Emitter(note, _OnlyTrouble(sink))
-    preflight(config, quiet)
     threads = 1 if max_items is not None else config.daemon.threads
     daemon = config.daemon._replace(threads=threads, name=f"{config.daemon.name}-drain")
     config = config._replace(daemon=daemon, telemetry=config.telemetry._replace(enabled=False))
     errand = Errand(max_items=max_items, until=time.monotonic() + max_seconds if max_seconds is not None else None)
     with tempfile.TemporaryDirectory(prefix="snqd-drain-") as folder:
-        makers = _Makers(quiet, quiet, sink, channels)
+        sites = Path(folder) / "sites"
+        preflight(config, quiet, sites)
+        makers = _Makers(quiet, quiet, sink, channels, sites)
         supervisor = Supervisor(
             config=daemon,
             board=Board.create(Path(folder) / "board", daemon=daemon.name),

@@ -18,28 +18,32 @@ from snqd.config.secrets import redact_url as redact
 from snqd.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from snqd.config.catalogue import Catalogue, Declared
     from snqd.config.schema import Config, SnmpTargetConfig
     from snqd.config.snmp import UserAccess
     from snqd.exporters.sent import Sent
     from snqd.exporters.snmp.settings import TargetSettings
     from snqd.handlers.base import BoundHandler
-    from snqd.handlers.context import Site
     from snqd.hub.parts import Exporter, FedProgram, HubParts
-    from snqd.items import ItemId, NewItem, QueueName, SiteName
+    from snqd.items import ItemId, NewItem, QueueName
     from snqd.registry import QueueRegistry
     from snqd.stores.base import Store
+    from snqd.stores.desk import Desk, SiteRow
     from snqd.supervisor.companion import HubSeat
     from snqd.telemetry.channels import Channels
     from snqd.telemetry.emitter import Emitter
     from snqd.telemetry.seat import WorkerSeat
     from snqd.worker.bell import Bell
     from snqd.worker.parts import Parts
+    from snqd.worker.tenants import Tenants
 
-__all__ = ["engine_of", "load_registry", "load_sites", "open_store", "redact", "sqlite_path"]
+__all__ = ["engine_of", "load_registry", "open_desk", "open_store", "redact", "sqlite_path"]
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
+_SITES_ONE_BY_ONE = 20
+"""Of more sites than that, all are looked at in one go."""
 
 
 class EnqueueEngine(Protocol):
@@ -90,7 +94,9 @@ def _open_inline(config: Config) -> Store:
         return store.enqueue(items)
 
     limit = config.store.frame_limit_bytes
-    run = inline_runner(load_registry(config), load_sites(config), enqueue, frame_limit_bytes=limit)
+    registry = load_registry(config)
+    handlers = {queue: found for queue in registry.queues() if (found := registry.get(queue)) is not None}
+    run = inline_runner(registry, load_tenants(config, handlers), enqueue, frame_limit_bytes=limit)
     store = InlineStore(run, MemoryStore(config.store))
     return store
 
@@ -120,12 +126,56 @@ def load_registry(config: Config) -> QueueRegistry:
     return load(config.handlers, config.queue)
 
 
-def load_sites(config: Config) -> Mapping[SiteName, Site]:
-    """The sites that are well configured, by name."""
-    from snqd.config.sites import read_sites
-    from snqd.handlers.context import Site
+def open_desk(config: Config, *, name: str) -> Desk:
+    """The desk of the store that `store.url` names. `name` shows in the database who has the connection."""
+    url = config.store.url
+    scheme = urlsplit(url).scheme if "://" in url else ""
+    if scheme == "sqlite":
+        from snqd.stores.sqlite.desk import SqliteDesk
 
-    return {name: Site(name, settings) for name, settings in read_sites(config).settings.items()}
+        return SqliteDesk(config.store)
+    if scheme in POSTGRES_SCHEMES or (not scheme and "=" in url):
+        open_store(config)  # its driver may be missing
+        from snqd.stores.postgres.desk import PostgresDesk
+
+        return PostgresDesk(config.store, name)
+    raise ConfigError(f"store.url is {redact(url)}: it lives in one process, which has nobody to ask")
+
+
+def find_sites(config: Config, *, before: Catalogue | None = None, again: str | None = None) -> dict[str, Declared]:
+    """Read every declared site, from files and from the store. See `read_catalogue`. Raises `SnqdError`."""
+    from snqd.config.sites import read_catalogue
+
+    rows: Sequence[SiteRow] = ()
+    if config.sites.table:
+        desk = open_desk(config, name=f"{config.daemon.name}.sites")
+        try:
+            rows = desk.sites()
+        finally:
+            desk.close()
+    return read_catalogue(config, rows, before=before or {}, again=again)
+
+
+def declared_names(config: Config) -> list[str]:
+    """Names of all declared sites, without reading their files."""
+    from snqd.config.sites import site_names
+
+    names = site_names(config)
+    if not config.sites.table:
+        return names
+    desk = open_desk(config, name="known sites")
+    try:
+        return [*names, *(row.name for row in desk.sites())]
+    finally:
+        desk.close()
+
+
+def load_tenants(config: Config, handlers: Mapping[QueueName, BoundHandler]) -> Tenants:
+    """The sites for a process that has no daemon's image."""
+    from snqd.worker.tenants import InMemory, Tenants
+
+    source = InMemory(find_sites(config))
+    return Tenants(config, handlers, lambda: source)
 
 
 def import_from_working_directory() -> None:
@@ -173,7 +223,6 @@ def served_queues(config: Config) -> tuple[QueueName, ...]:
 def check(config: Config) -> None:
     """Try what a worker does when it starts. Raises the `SnqdError` that would end it."""
     served(load_registry(config), config)
-    load_sites(config)
     if config.store.url.startswith(("memory:", "inline:")):
         raise ConfigError(
             f"store.url is {config.store.url}: it lives in one process, so workers could not share it; "
@@ -186,27 +235,36 @@ def check(config: Config) -> None:
         store.close()
 
 
-def release_parked(config: Config) -> None:
-    """Make items ready that wait because their site was unknown. Workers that do not know it yet park them again."""
-    from snqd.stores.base import ItemFilter, ItemState
-    from snqd.worker.verdict import UNKNOWN_SITE
+def release_parked(config: Config, sites: Sequence[str] = ()) -> None:
+    """Make items ready that wait because their site was unknown or set aside; with `sites` only theirs.
 
+    Workers that do not know the site yet park them again.
+    """
+    from snqd.stores.base import ItemFilter, ItemState
+    from snqd.worker.tenants import SET_ASIDE, UNKNOWN_SITE
+
+    names: Sequence[str | None] = sites if 0 < len(sites) <= _SITES_ONE_BY_ONE else (None,)
     store = open_store(config)
     store.connect()
     try:
-        store.retry_now(ItemFilter(state=ItemState.SCHEDULED, error=UNKNOWN_SITE))
+        for name in names:
+            for note in (UNKNOWN_SITE, SET_ASIDE):
+                store.retry_now(ItemFilter(state=ItemState.SCHEDULED, error=note, site=name))
     finally:
         store.close()
 
 
-def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter, channels: Channels) -> Parts:
-    """Everything that one worker process is made of. Call after the fork."""
+def make_parts(
+    config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter, channels: Channels, *, sites: Path
+) -> Parts:
+    """Everything that one worker process is made of. Call after the fork. `sites`: the image of the declared sites."""
     from snqd.telemetry.board import Word
     from snqd.telemetry.events import WorkerReady
     from snqd.telemetry.no_book import NoBook
     from snqd.worker.accounts import Accounts
     from snqd.worker.claims import Claims
     from snqd.worker.parts import Parts
+    from snqd.worker.tenants import Tenants, image_source
 
     registry = load_registry(config)
     handlers = served(registry, config)
@@ -231,7 +289,7 @@ def make_parts(config: Config, seat: WorkerSeat, bell: Bell, emitter: Emitter, c
         config=config,
         handlers=handlers,
         known_queues=registry.queues(),
-        sites=load_sites(config),
+        sites=Tenants(config, handlers, image_source(sites, lambda: find_sites(config))),
         store=store,
         enqueue_on=_enqueue_on,
         board=seat.board,
@@ -258,17 +316,22 @@ def make_hub_parts(
     folder: Path,
     boot: int,
     sent: Sent,
+    sites: Path,
+    load_again: Callable[[], Config],
+    config_path: Path | None,
     snmp_descriptor: int | None = None,
 ) -> HubParts:
     """Everything that the hub's process is made of. Call after the fork. Raises `ConfigError`.
 
     `folder` is the runtime folder, `boot` when the supervisor started (microseconds), `sent` what statsd was told by
-    earlier hubs, `snmp_descriptor` the socket of the SNMP agent (None: no agent).
+    earlier hubs, `sites` the image of the sites, `load_again` reads the configuration (`config_path`) as a reload
+    would, and `snmp_descriptor` is the socket of the SNMP agent (None: no agent).
     """
     from snqd import __version__
     from snqd.config.addresses import resolve_key
     from snqd.config.show import fingerprint
     from snqd.hub.parts import HubParts
+    from snqd.stores.desk import Seat
     from snqd.supervisor.runtime import baseline_path, socket_path
     from snqd.telemetry.wire import key_of
 
@@ -294,6 +357,14 @@ def make_hub_parts(
         lifeline_fd=seat.lifeline_fd,
         socket_path=socket_path(config.daemon, folder),
         baseline_path=baseline_path(config.daemon, folder),
+        sites_path=sites,
+        seat=Seat(config.daemon.name, socket.gethostname(), str(folder)),
+        find_sites=lambda before, again: find_sites(config, before=before, again=again),
+        find_sites_of=lambda new, before: find_sites(new, before=before),
+        release_parked=lambda names: release_parked(config, names),
+        load_again=load_again,
+        config_path=config_path,
+        open_desk=lambda: open_desk(config, name=f"{config.daemon.name}.control"),
         open_probe=lambda: store.probe(),
         open_store=lambda: open_store(config, claimant=f"{config.daemon.name}.control"),
         send_canary=_CanaryPost(config).send,

@@ -10,16 +10,18 @@ from snqd.cli import say_error
 from snqd.cli.exits import Exit
 from snqd.cli.groups import LazyGroup
 from snqd.cli.options import HELP_FLAGS, common_options, load
-from snqd.cli.output import plural, print_json, table_lines
+from snqd.cli.output import plural, print_json, printable, table_lines
 from snqd.errors import SnqdError
 
 if TYPE_CHECKING:
     from snqd.config.load import Loaded
 
+_DIFF_SECONDS = 30.0
+
 
 @click.group(cls=LazyGroup, context_settings=HELP_FLAGS)
 def config() -> None:
-    """Check the configuration, or show every value with where it came from.
+    """Check the configuration, show every value with where it came from, or what a reload would change.
 
     Flags win over environment variables (SNQD_STORE_URL, SNQD_DAEMON_THREADS …), those over the file, that over the
     defaults. docs/configuration.md describes every setting.
@@ -32,7 +34,7 @@ def config() -> None:
 def check(*, module: tuple[str, ...]) -> int:
     """Report everything that is wrong: the file, the environment, the sites, the handler modules, what is not here.
 
-    The store is not asked; 'snqd schema status' does that.
+    The store is not asked ('snqd schema status' does that), but for its sites with sites.table.
     """
     from snqd.config.load import ConfigProblems
 
@@ -68,21 +70,43 @@ def show(*, keys: tuple[str, ...], as_json: bool) -> int:
     return Exit.OK
 
 
+@config.command(epilog="\b\nExamples:\n  snqd config diff && snqd ctl reload\n")
+@click.option("--json", "as_json", is_flag=True, help="Print the lines as one JSON array.")
+@common_options
+def diff(*, as_json: bool) -> int:
+    """Show what 'snqd ctl reload' would change in the daemon that runs on this host, and what its sites lag behind.
+
+    The daemon itself reads the files again, with the flags and variables that it was started with, and compares them
+    with what is in force. Nothing is changed.
+    """
+    from snqd.cli.asking import ask
+
+    changes = ask(load().config, {"ask": "diff"}, seconds=_DIFF_SECONDS)["changes"]
+    if as_json:
+        print_json(changes)
+    elif changes:
+        for line in changes:
+            click.echo(printable(line))
+    else:
+        click.echo("nothing would change")
+    return Exit.OK
+
+
 def _check_parts(loaded: Loaded) -> tuple[list[str], str]:
     """What is wrong with this machine, sites and handlers, and a summary of what is right."""
     from snqd import wiring
-    from snqd.config.sites import read_sites
     from snqd.config.startup import startup_problems
 
     problems = list(startup_problems(loaded.config))
     parts: list[str] = []
     try:
-        sites = read_sites(loaded.config)
+        sites = wiring.find_sites(loaded.config)
     except SnqdError as error:
         problems.append(str(error))
     else:
-        problems.extend(sites.set_aside.values())
-        parts.append(plural(len(sites.settings), "site"))
+        aside = {name: site.problem for name, site in sites.items() if site.problem}
+        problems.extend(f"site {name!r} is set aside: {problem}" for name, problem in aside.items())
+        parts.append(plural(len(sites) - len(aside), "site"))
     try:
         queues = wiring.load_registry(loaded.config).queues()
     except SnqdError as error:

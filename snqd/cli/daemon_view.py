@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from snqd.errors import SnqdError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from snqd.config.schema import Config
@@ -54,6 +55,8 @@ class DaemonView(NamedTuple):
     pid: int | None
     workers: tuple[WorkerView, ...] = ()
     absence: str = ""
+    set_aside: Mapping[str, str] = {}
+    """Sites that are set aside, and why."""
 
 
 def read_daemon(config: Config) -> DaemonView:
@@ -72,7 +75,7 @@ def read_daemon(config: Config) -> DaemonView:
             blocked = f"cannot see whether a daemon runs: {path}: {error}"
         else:
             if found.workers is not None:
-                return DaemonView(name, found.pid, found.workers)
+                return DaemonView(name, found.pid, found.workers, set_aside=_set_aside(config, path.parent))
             last_pid = found.pid
     if blocked:
         return DaemonView(name, None, absence=blocked)
@@ -86,6 +89,16 @@ class _Found(NamedTuple):
     pid: int
     workers: tuple[WorkerView, ...] | None
     """None when the supervisor is gone."""
+
+
+def _set_aside(config: Config, folder: Path) -> dict[str, str]:
+    from snqd.config.site_image import SiteImage
+    from snqd.supervisor.runtime import sites_path
+
+    try:
+        return SiteImage(sites_path(config.daemon, folder)).problems()
+    except (OSError, SnqdError):  # it ends just now; what it is doing is more important
+        return {}
 
 
 def _boards(config: Config) -> list[Path]:

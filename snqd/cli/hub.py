@@ -1,4 +1,4 @@
-"""Commands that ask the daemon's hub on this host: `health`, `why`, `stack`."""
+"""Commands that ask the daemon's hub on this host: `health`, `why`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from snqd.cli import health as probing
 from snqd.cli.asking import ask
 from snqd.cli.exits import Exit
 from snqd.cli.options import HELP_FLAGS, common_options, load
-
-_STACK_SECONDS = 10.0
 
 
 @click.command(
@@ -58,14 +56,4 @@ def why(*, queue: str, site: str | None, is_json: bool) -> int:
     click.echo(answer["sentence"])
     if answer["command"]:
         click.echo(f"  {answer['command']}")
-    return Exit.OK
-
-
-@click.command(context_settings=HELP_FLAGS)
-@click.argument("worker")
-@common_options
-def stack(*, worker: str) -> int:
-    """Show the Python stack of WORKER (such as main.1, or its number) while it works: no values, no payload."""
-    answer = ask(load().config, {"ask": "stack", "worker": worker}, seconds=_STACK_SECONDS)
-    click.echo(answer["stack"].rstrip())
     return Exit.OK

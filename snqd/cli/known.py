@@ -57,9 +57,9 @@ class Known:
 
 
 def _sites(config: Config) -> list[str]:
-    from snqd.config.sites import site_names
+    from snqd import wiring
 
-    return site_names(config)
+    return wiring.declared_names(config)
 
 
 def _queues(config: Config) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import TYPE_CHECKING
 
 import click
 
+from snqd.cli.author import author
 from snqd.cli.exits import Exit
 from snqd.cli.options import HELP_FLAGS, common_options, connected, load
 from snqd.cli.output import duration_words, print_json, printable, table, time_words
@@ -59,7 +58,7 @@ def pause(
     if seconds == 0:
         raise click.UsageError("--for 0 would end at once: 'snqd resume' ends a pause", click.get_current_context())
     with connected(load().config, is_reading=True) as store:
-        made = store.pause(*_target(queue, site), author=_author(), reason=reason, seconds=seconds)
+        made = store.pause(*_target(queue, site), author=author(), reason=reason, seconds=seconds)
     click.echo(printable(f"{_words(made)} is paused {_how(made)}"))
     return Exit.OK
 
@@ -85,7 +84,7 @@ def resume(*, queue: str | None, site: str | None, is_all: bool) -> int:
     with connected(load().config, is_reading=True) as store:
         paused = store.pauses()
         targets = [(each.queue, each.site) for each in paused] if is_all else [_target(queue, site)]
-        ended = [found for each in targets if (found := store.resume(*each, author=_author())) is not None]
+        ended = [found for each in targets if (found := store.resume(*each, author=author())) is not None]
     if not ended and not is_all:
         raise SnqdError(f"{target_words(queue or '', site or '')} is not paused: {_others(paused)}")
     for each in ended:
@@ -135,16 +134,3 @@ def _how(pause: Pause) -> str:
 
 def _others(paused: Sequence[Pause]) -> str:
     return "paused are " + ", ".join(map(_words, paused)) if paused else "nothing is"
-
-
-def _author() -> str:
-    """Who is at the keyboard, also behind sudo, and where."""
-    import pwd
-
-    name = os.environ.get("SUDO_USER", "")
-    if not name:
-        try:
-            name = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:  # a container whose users have no names
-            name = f"user {os.getuid()}"
-    return f"{name}@{socket.gethostname()}"

@@ -66,8 +66,10 @@ def run(*, foreground: bool, **given: object) -> int:
         if given[parameter] not in (None, ())
     }
     source = loader(flags)
-    config = source.load().config
+    loaded = source.load()
 
     from snqd import daemon
 
-    return daemon.run_daemon(config, reload=lambda: source.load().config, detach=not foreground)
+    return daemon.run_daemon(
+        loaded.config, reload=lambda: source.load().config, path=loaded.path, detach=not foreground
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.cli.output import clipped, duration_words, printable, size_words, table
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from snqd.stores.base import QueueFacts
     from snqd.stores.pauses import Pause
 
+_SITES_SHOWN = 10
 _QUEUE_COLUMNS = ("READY", "PAUSED", "SCHEDULED", "CLAIMED", "DEAD")
 _WORKER_HEADERS = ("WORKER", "PID", "STATE", "UP", "RUNNING", "HANDLED", "FAILED", "MEMORY", "RESPAWNS")
 _RATE_HEADERS = (*_WORKER_HEADERS[:7], "HANDLED/S", "FAILED/S", *_WORKER_HEADERS[7:])
@@ -75,6 +77,7 @@ def as_text(look: Look, per_worker: Mapping[str, Rate] | None = None) -> str:
         parts.append(f"daemon {printable(daemon.name)}, process {daemon.pid}")
         headers = _WORKER_HEADERS if per_worker is None else _RATE_HEADERS
         parts.append(table(headers, _worker_rows(daemon, per_worker), right=_NUMBERS))
+        parts += _set_aside_lines(daemon)
     return "\n".join(parts)
 
 
@@ -90,12 +93,20 @@ def as_json(look: Look) -> dict[str, Any]:
             "name": daemon.name,
             "pid": daemon.pid,
             "absence": daemon.absence or None,
+            "set_aside": dict(daemon.set_aside),
             "workers": [
                 {**worker._asdict(), "running": [item._asdict() for item in worker.running]}
                 for worker in daemon.workers
             ],
         },
     }
+
+
+def _set_aside_lines(daemon: DaemonView) -> Iterator[str]:
+    for site, reason in itertools.islice(daemon.set_aside.items(), _SITES_SHOWN):
+        yield printable(f"site {site} is set aside, its items wait: {reason}")
+    if len(daemon.set_aside) > _SITES_SHOWN:
+        yield f"{len(daemon.set_aside) - _SITES_SHOWN:,} more sites are set aside: snqd config check"
 
 
 def _queue_table(queues: tuple[QueueFacts, ...]) -> str:

@@ -23,11 +23,11 @@ class Document:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._text = _read(path)
+        self.text = _read(path)
         try:
-            self.values: dict[str, Any] = tomllib.loads(self._text)
+            self.values: dict[str, Any] = tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(_syntax_message(path, str(error), self._text)) from error
+            raise ConfigError(_syntax_message(path, str(error), self.text)) from error
         except RecursionError:
             raise ConfigError(f"{path}: not valid TOML: nested too deeply") from None
 
@@ -42,7 +42,7 @@ class Document:
         """Line of each table and key. Found only when someone asks: for errors and `config show`."""
         lines: dict[KeyPath, int] = {}
         table: KeyPath = ()
-        for number, statement in _statements(self._text):
+        for number, statement in _statements(self.text):
             paths = list(_paths(tomllib.loads(statement)))
             if statement.lstrip().startswith("["):
                 table = paths[0]

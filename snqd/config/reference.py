@@ -95,13 +95,14 @@ smtp_host = "mx.a.example"      # overrides [settings] for this site
 _SITES = """\
 ### Declaring sites
 
-A site (tenant) is a name and its settings. It is declared as a table `[site."a.example"]`, or as a file
-`a.example.toml` in `sites.directory` whose keys are the site's settings; in both places at once is an error. A site's
-settings override `[settings]`, table by table. Files whose name begins with a dot, or does not end in `.toml`, are not
-looked at.
+A site (tenant) is a name and its settings. It is declared as a table `[site."a.example"]`, as a file `a.example.toml`
+in `sites.directory` whose keys are the site's settings, or as a row of the table `site` with `sites.table`; in two
+places at once is an error. A site's settings override `[settings]`, table by table; its table `snqd` is about queues,
+handlers and limits of the site ([sites](sites.md)). Files whose name begins with a dot, or does not end in `.toml`, are
+not looked at.
 
-With no site declared and no `sites.directory` there is exactly one site, `default`. With `sites.directory` there are
-only the sites declared, so an empty folder means no site.
+With no site declared and neither `sites.directory` nor `sites.table` there is exactly one site, `default`. With one of
+them there are only the sites declared, so an empty folder means no site.
 
 A site whose declaration is bad (a file that is not TOML, a name that cannot be one) is set aside by name, with a line
 that says why; the others run on. Items of a site that is set aside or unknown stay in the store until it is put right.

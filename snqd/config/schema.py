@@ -61,6 +61,10 @@ class DaemonConfig(NamedTuple):
     """A worker that lives longer than this has recovered: the count of quick deaths starts again."""
     crash_limit: int = 3
     """An item that was running at this many worker deaths is dead-lettered as a poison item."""
+    reload_on_change: bool = False
+    """Read the configuration again when its file has changed, as HUP does (needs `telemetry.enabled`). A wrong one
+    changes nothing.
+    """
     watchdog_seconds: float = 60.0
     """Kill a worker whose loop has not beaten for this long while no item is running in it, and a hub likewise."""
 
@@ -307,10 +311,14 @@ class QueueConfig(NamedTuple):
 
 
 class SitesConfig(NamedTuple):
-    """`[sites]`: where sites (tenants) come from, besides `[site.NAME]` tables."""
+    """`[sites]`: where sites (tenants) come from, besides `[site.NAME]` tables. See [sites](sites.md)."""
 
     directory: str | None = None
     """Folder with one `NAME.toml` per site; each holds the site's settings. Relative to the configuration file."""
+    watch: bool = True
+    """Go by a file that is added, changed or removed there at once (Linux). Off: `snqd ctl update` or HUP says when."""
+    table: bool = False
+    """Sites are the rows of the table `site` in the store, too. A change there holds on all hosts within a moment."""
 
 
 class Config(NamedTuple):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from snqd.errors import HandlerError
 from snqd.items import DEFAULT_FRAME_LIMIT_BYTES, NewItem, QueueName, SiteName, new_item
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from snqd.items import Item
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -24,6 +26,20 @@ class Site:
 
     name: SiteName
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def keep(self, what: str, make: Callable[[Site], T]) -> T:
+        """What `make(site)` gave when it was asked for the first time: a connection, a client, a parsed template.
+
+        One for each worker process and site. When the site is changed it is made anew from the new settings; the old
+        one is let go once the items that use it are done.
+        """
+        kept: T
+        try:
+            kept = self._kept[what]
+        except KeyError:
+            kept = self._kept[what] = make(self)
+        return kept
 
 
 class ItemLogger(logging.LoggerAdapter[logging.Logger]):

@@ -132,7 +132,7 @@ class Actions:
         return {"said": f"{plural(count, 'dead letter')} {'was' if count == 1 else 'were'} {done}", "count": count}
 
     async def _restart(self, request: Request) -> Request:
-        asked = read(request, requests.OfWorker)
+        asked = read(request, requests.OfWorker)  # `Steering` sees to requests without one
         view = self._slots.of(asked.worker)
         worker, pid = self._slots.name(view.number), view.get(Word.PID)
         if not pid or SlotState(view.get(Word.STATE)) is not SlotState.RUNNING:

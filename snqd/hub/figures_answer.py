@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from snqd.config.sites import site_names
+from snqd.config.site_image import SiteImage
 from snqd.errors import SnqdError
 from snqd.telemetry.health import claims
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
-    from snqd.config.schema import Config
     from snqd.telemetry.daemon_view import DaemonView
     from snqd.telemetry.figures import Figures
 
@@ -22,8 +23,8 @@ Request = dict[str, Any]
 class FiguresAnswer:
     """`see` gives the daemon as it is now; `past` remembers what happened lately."""
 
-    def __init__(self, config: Config, see: Callable[[], DaemonView], past: Figures) -> None:
-        self._config = config
+    def __init__(self, sites_path: Path, see: Callable[[], DaemonView], past: Figures) -> None:
+        self._sites_path = sites_path
         self._see = see
         self._past = past
         self.handlers: dict[str, Callable[[Request], Awaitable[Request]]] = {"figures": self._figures}
@@ -79,4 +80,9 @@ class FiguresAnswer:
 
     def _is_site(self, view: DaemonView, site: str) -> bool:
         """A site that has no items is one all the same when it is declared."""
-        return any(pair[1] == site for pair in (*view.depths, *view.flows)) or site in site_names(self._config)
+        return any(pair[1] == site for pair in (*view.depths, *view.flows)) or self._is_declared(site)
+
+    def _is_declared(self, site: str) -> bool:
+        with contextlib.suppress(OSError, SnqdError):
+            return SiteImage(self._sites_path).get(site) is not None
+        return False

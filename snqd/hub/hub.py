@@ -21,8 +21,10 @@ from snqd.hub.clock import EpochOffset
 from snqd.hub.control import Control
 from snqd.hub.figures_answer import FiguresAnswer
 from snqd.hub.gather import Gatherer
+from snqd.hub.keeper import Keeper
 from snqd.hub.outlets import Outlets
 from snqd.hub.slots import Slots
+from snqd.hub.steering import Steering
 from snqd.hub.store_hand import StoreHand
 from snqd.hub.watching import Watching
 from snqd.telemetry.board import Word
@@ -34,8 +36,11 @@ from snqd.telemetry.wire import Datagram, Header
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
 
+    from snqd.hub.keeper import Reply
     from snqd.hub.parts import HubParts
+    from snqd.stores.desk import Asking
     from snqd.telemetry.daemon_view import DaemonView
     from snqd.telemetry.facts import AnyFact
 
@@ -82,16 +87,21 @@ class Hub:
         slots = Slots(parts.daemon, parts.board)
         answers = Answers(parts, slots, self._see, lambda: self._outlets.listen)
         actions = Actions(parts, StoreHand(parts.open_store), slots, self._see, self._gatherer.look_again)
-        figures = FiguresAnswer(parts.config, self._see, self._watching.figures)
-        handlers = answers.handlers | actions.handlers | figures.handlers
+        figures = FiguresAnswer(parts.sites_path, self._see, self._watching.figures)
+        self._keeper = Keeper(parts, obey=self._obey, tell_problem=self._tell_problem)
+        self._steering = Steering(
+            parts, self._keeper, {"restart": actions.handlers["restart"], "stack": answers.handlers["stack"]}
+        )
+        handlers = answers.handlers | actions.handlers | figures.handlers | self._steering.handlers
         self._control = Control(parts.socket_path, handlers)
+        self._daemon_ends = False
         self._events = 0
         self._quick_at = self._slow_at = 0.0
         self._refresh_at = 0.0
 
     async def run(self) -> None:
         """Until TERM, or until the supervisor is gone."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._leave)
         loop.add_signal_handler(signal.SIGQUIT, self._leave)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -100,6 +110,7 @@ class Hub:
         await self._outlets.start(self._tell_problem, self._wanted.set)
         await self._start_control()
         self._gatherer.start()
+        self._keeper.start()
         self._parts.emit(
             HubStarted(
                 daemon=self._parts.daemon,
@@ -116,7 +127,13 @@ class Hub:
             await self._control.stop()
             self._watching.stop()
             self._gatherer.end()
+            self._keeper.end(daemon_ends=self._daemon_ends)
+            await asyncio.to_thread(self._keeper.join, GOODBYE_SECONDS)
             await self._outlets.stop()
+
+    def _obey(self, asking: Asking) -> Future[Reply]:
+        """Called in the keeper's thread."""
+        return asyncio.run_coroutine_threadsafe(self._steering.obey(asking), self._loop)
 
     async def _say_goodbye(self) -> None:
         """Tell how it ended: the last facts and events, the latter twice when somebody listens."""
@@ -211,6 +228,7 @@ class Hub:
         facts = []
         for piped in self._parts.channels.pipe.read():
             self._events += 1
+            self._daemon_ends = self._daemon_ends or piped.name == "DaemonStopping"
             facts.append(
                 EventFact(
                     number=self._events,

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from snqd.config.catalogue import Catalogue
     from snqd.config.schema import Config
     from snqd.stores.base import Store
+    from snqd.stores.desk import Desk, Seat
     from snqd.stores.probe import Probe
     from snqd.telemetry.board import Board
     from snqd.telemetry.channels import Channels
@@ -76,6 +78,22 @@ class HubParts:
     """Of the control socket."""
     baseline_path: Path
     """What waited when the daemon booted; outlives a hub."""
+    sites_path: Path
+    """Of the image of the sites."""
+    seat: Seat
+    """The daemon, as told from all others on the store."""
+    find_sites: Callable[[Catalogue, str | None], Catalogue]
+    """The sites as they are declared now, given those in force and a site to be read in any case. Blocks."""
+    find_sites_of: Callable[[Config, Catalogue], Catalogue]
+    """The same by another configuration."""
+    release_parked: Callable[[Sequence[str]], None]
+    """Have the items of these sites looked at again. Blocks."""
+    load_again: Callable[[], Config]
+    """The configuration as it would be read by a reload. Blocks on files; raises `ConfigError`."""
+    config_path: Path | None
+    """The file of the configuration; None when there is none."""
+    open_desk: Callable[[], Desk]
+    """The desk of the store, not connected yet. Used by the keeper's thread only."""
     open_probe: Callable[[], Probe]
     """A probe on a connection of its own; connects when first asked. Used by the probing thread only."""
     open_store: Callable[[], Store]

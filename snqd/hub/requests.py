@@ -41,6 +41,34 @@ class OfWorker(Asked, frozen=True):
     author: str = ""
 
 
+class Steered(Asked, frozen=True):
+    """A request without arguments. `author`: who asks, for the log."""
+
+    author: str = ""
+
+
+class ShuttingDown(Steered, frozen=True):
+    """`now`: without a grace period."""
+
+    now: bool = False
+
+
+class Restarting(Steered, frozen=True):
+    """`worker` null = all of them, one by one."""
+
+    worker: str | None = None
+
+
+class Updating(Steered, frozen=True):
+    """Read the sites again; `site` null = all that look as if they had changed."""
+
+    site: Name | None = None
+
+
+class Threads(Steered, frozen=True, kw_only=True):
+    count: int
+
+
 class Pausing(Asked, frozen=True):
     """Pause a queue (`site` null), a site (`queue` null), or a queue of one site; `seconds` null = until resumed."""
 

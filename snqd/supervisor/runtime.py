@@ -58,6 +58,11 @@ def socket_path(config: DaemonConfig, folder: Path) -> Path:
     return folder / f"{config.name}.sock"
 
 
+def sites_path(config: DaemonConfig, folder: Path) -> Path:
+    """Of the image of the declared sites."""
+    return folder / f"{config.name}.sites"
+
+
 def baseline_path(config: DaemonConfig, folder: Path) -> Path:
     """Of what waited in the store when the daemon booted."""
     return folder / f"{config.name}.baseline"

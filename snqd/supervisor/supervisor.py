@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from snqd.config.values import parse_memory_limit
 from snqd.errors import SnqdError
+from snqd.supervisor.companion import SLOT as HUB_SLOT
 from snqd.supervisor.companion import Companion
 from snqd.supervisor.crew import Crew, Plan
 from snqd.supervisor.dumps import Dumps
@@ -71,6 +72,9 @@ RELEASE_SECONDS = 1.0
 _STARTING_POLL_SECONDS = (0.005, 0.25)
 
 
+def _nothing() -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloaded:
     """What `reload` returns: the new configuration, and workers that use it."""
@@ -81,15 +85,16 @@ class Reloaded:
     hub: RunHub | None = None
     changes: tuple[str, ...] = ()
     """Settings that differ, as `key: old -> new`, without secrets."""
+    adopt: Callable[[], None] = _nothing
+    """Called when a worker has become ready with it: from now on it is the one. Must not block."""
+    drop: Callable[[], None] = _nothing
+    """Called in place of that when none could: nothing of it may stay."""
 
 
 class Stage(Enum):
     WORKING = "working"
     DRAINING = "draining"
     QUITTING = "quitting"
-
-
-def _nothing() -> None: ...
 
 
 class Supervisor:
@@ -211,6 +216,8 @@ class Supervisor:
         return not any(slot.is_alive or slot.state is SlotState.BACKOFF for slot in self._crew)
 
     def _look(self) -> None:
+        if self._stage is Stage.WORKING:
+            self._change_count_as_asked()
         for finding in self._watch.look(self._crew.alive(), stuck_seconds=self._config.watchdog_seconds):
             self._kill_found(finding)
         running = self._crew.in_state(SlotState.RUNNING)
@@ -322,6 +329,17 @@ class Supervisor:
         for slot in self._crew.in_state(SlotState.BACKOFF):
             self._crew.close(slot)
 
+    def _change_count_as_asked(self) -> None:
+        """The hub writes down how many workers somebody wants."""
+        view = self._board.slot(HUB_SLOT)
+        wanted = view.get(Word.WANTED)
+        if not wanted:
+            return
+        view.set(Word.WANTED, 0)
+        if wanted != self._wanted and 1 <= wanted <= MAX_WORKERS:
+            self._resize(wanted)
+            self._emitter.emit(WorkerCountChanged(daemon=self._config.name, workers=wanted, reason="snqd ctl threads"))
+
     def _change_count(self, step: int, reason: str) -> None:
         wanted = self._wanted + step
         if not 1 <= wanted <= MAX_WORKERS:
@@ -396,6 +414,9 @@ class Supervisor:
         rollout.step(grace_seconds=self._config.grace_seconds + RELEASE_SECONDS)
         if rollout.failure:
             self._rollout = None
+            if self._reloaded is not None:
+                self._reloaded.drop()
+                self._reloaded = None
             if not rollout.extra.is_alive and rollout.extra.state is not SlotState.CLOSED:
                 self._crew.close(rollout.extra)
             self._refuse_reload(f"a worker with the new configuration could not start: {rollout.failure}")
@@ -414,6 +435,7 @@ class Supervisor:
     def _adopt(self, rollout: Rollout) -> None:
         """The new configuration works: from now on it is the one."""
         assert self._reloaded is not None
+        self._reloaded.adopt()
         before, self._config = self._config, self._reloaded.config
         self._companion.stuck_seconds = self._config.watchdog_seconds
         self._companion.replace(self._reloaded.hub)

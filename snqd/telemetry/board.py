@@ -99,6 +99,7 @@ class Word(IntEnum):
     MEMORY_LIMIT = 20  # bytes, soft; 0 = none
     # written by the hub
     RESTART = 21  # the pid of the worker that somebody wants to be replaced; 0 = none
+    WANTED = 22  # in the hub's slot: how many workers somebody wants; 0 = as it is. The supervisor takes it away
 
 
 _RUNNING = int(Word.RUNNING)  # a member of an enumeration takes longer to look up than the rest of `begin`

@@ -282,10 +282,12 @@ class ItemLeaseLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSetAside:
-    """A site's configuration is bad: its items wait, the other sites run on."""
+    """A site's declaration is bad: its items wait, the other sites run on."""
 
     site: str
     reason: str
+    queue: str = ""
+    """Empty = all queues. Else the site does not have that queue, and its items there wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -475,6 +477,42 @@ class WorkerRestartAsked:
     author: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitesUpdated:
+    """Sites were added, changed, removed or mended, and every worker of the daemon goes by it. Sites that are set aside
+    by the same change are told by `SiteSetAside`.
+    """
+
+    daemon: str
+    author: str
+    """Who asked for it, or what told of it: the folder, the store, the start."""
+    added: int
+    changed: int
+    removed: int
+    mended: int
+    """Were set aside, and are served again."""
+    set_aside: int
+    sites: tuple[str, ...] = ()
+    """Which ones (the first hundred of them)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlAsked:
+    """Somebody asked the daemon to do something (`snqd ctl`), and it has obeyed or refused."""
+
+    daemon: str
+    ask: str
+    """What: shutdown, restart, reload, update, threads."""
+    arguments: str
+    """As `key=value`, empty for none."""
+    author: str
+    obeyed: bool
+    said: str
+    """The answer."""
+    all_hosts: bool = False
+    """Whether every daemon on the store was asked, and not this one at its control socket."""
+
+
 Event = (
     DaemonStarted | DaemonStopping | DaemonStopped | Reloading | ReloadFailed | ReloadFinished | WorkerCountChanged
     | WorkerSpawned | WorkerReady | WorkerCrashed | WorkerExited | WorkerRespawning | SlotFatal | WorkerKilled
@@ -484,4 +522,5 @@ Event = (
     | SiteSetAside | UnknownSite | NoHandler | StoreLost | StoreBack | ListenUnavailable
     | ItemSlow | AlarmRaised | AlarmCleared | HubStarted | HubExited | TelemetryProblem
     | Paused | Resumed | DeadLettersRetried | DeadLettersDiscarded | WorkerRestartAsked
+    | SitesUpdated | ControlAsked
 )  # fmt: skip

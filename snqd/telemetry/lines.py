@@ -57,6 +57,14 @@ def _item(event: Any) -> str:
     return f"item {event.item} (queue {event.queue}, site {event.site})"
 
 
+def _sites_updated(event: events.SitesUpdated) -> str:
+    kinds = ("added", "changed", "removed", "mended", "set_aside")
+    counts = [f"{count:,} {kind.replace('_', ' ')}" for kind in kinds if (count := getattr(event, kind))]
+    which = ", ".join(event.sites[:5]) + (" …" if len(event.sites) > 5 else "")
+    told = f"sites of daemon {event.daemon} updated by {event.author}: {', '.join(counts) or 'none'}"
+    return f"{told} ({which})" if which else told
+
+
 def _paused(event: events.Paused) -> str:
     until = time.strftime(", until %Y-%m-%d %H:%M UTC", time.gmtime(event.until)) if event.until else ""
     reason = f": {event.reason}" if event.reason else ""
@@ -110,7 +118,10 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
     events.WorkerCrashed: (ERROR, lambda e: f"worker {e.worker} (pid {e.pid}) crashed: {e.error}"),
     events.WorkerExited: (WARNING, _exited),
     events.WorkerRespawning: (INFO, _respawning),
-    events.SiteSetAside: (ERROR, lambda e: f"site {e.site} is set aside, its items wait: {e.reason}"),
+    events.SiteSetAside: (
+        ERROR,
+        lambda e: f"site {e.site} is set aside, its items{f' in queue {e.queue}' if e.queue else ''} wait: {e.reason}",
+    ),
     events.SlotFatal: (ERROR, lambda e: f"worker {e.worker} is given up until the next reload: {e.reason}"),
     events.WorkerKilled: (WARNING, lambda e: f"worker {e.worker} (pid {e.pid}) gets SIGKILL: {e.reason}"),
     events.MemoryRestart: (
@@ -216,6 +227,14 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
     events.DeadLettersRetried: (INFO, lambda e: f"{_letters(e)} retried by {e.author}"),
     events.DeadLettersDiscarded: (WARNING, lambda e: f"{_letters(e)} discarded by {e.author}"),
     events.WorkerRestartAsked: (INFO, lambda e: f"worker {e.worker} (pid {e.pid}) is to be replaced: {e.author} asked"),
+    events.SitesUpdated: (INFO, _sites_updated),
+    events.ControlAsked: (
+        WARNING,
+        lambda e: (
+            f"{e.author} asked {'every daemon' if e.all_hosts else 'this daemon'} to {e.ask}"
+            f"{f' ({e.arguments})' if e.arguments else ''}: {'' if e.obeyed else 'refused: '}{e.said}"
+        ),
+    ),
 }
 """Level and message of each event."""
 

@@ -93,8 +93,11 @@ class Situation:
     def events(self, names: frozenset[str], *, within_seconds: float = RECENT_SECONDS) -> Iterator[EventFact]:
         """The newest first."""
         for event in reversed(self.view.events):
-            if event.name in names and self.there - event.at <= within_seconds:
+            if event.name in names and self.is_recent(event, within_seconds):
                 yield event
+
+    def is_recent(self, event: EventFact, seconds: float) -> bool:
+        return self.there - event.at <= seconds
 
     def failures(self) -> list[EventFact]:
         """Recent handlings of these items that ended badly, the newest first."""

@@ -38,7 +38,7 @@ _MANY_DEAD_ROWS = 10_000
 _FEW_FAILURES = 3
 _PARKED_SECONDS = 150.0
 """Workers name a site that they do not know once a minute."""
-_RESTARTED = frozenset({"Reloading", "DaemonStarted"})
+_OF_SITES = frozenset({"UnknownSite", "SiteSetAside", "SitesUpdated"})
 
 
 class Cause(StrEnum):
@@ -168,22 +168,29 @@ def _site_refused(it: Situation) -> Answer | None:
         return None
     which = f"site {sites[0]} is" if len(sites) == 1 else f"all {len(sites)} sites with items are"
     count = it.counted(it.waiting.ready + it.waiting.scheduled)
-    said = (
-        f"{which} {refused[sites[0]]}: {count} of queue {it.queue} wait until the configuration is right and reloaded"
-    )
+    said = f"{which} {refused[sites[0]]}: {count} of queue {it.queue} wait until that is put right"
     return Answer(Cause.SITE, said, "snqd config check")
 
 
 def _refused_sites(it: Situation) -> dict[str, str]:
-    """Sites that workers refuse, and why. Set aside is told only once, when the configuration is read."""
+    """Sites that workers refuse, and why: the last word on each since the daemon's boot."""
     found: dict[str, str] = {}
-    for event in it.events(frozenset({"UnknownSite"}), within_seconds=_PARKED_SECONDS):
-        if event.fields.get("queue") == it.queue:
-            found[str(event.fields.get("site"))] = "not configured"
-    for event in it.events(frozenset({"SiteSetAside"}) | _RESTARTED, within_seconds=float("inf")):
-        if event.name in _RESTARTED:
+    decided: set[str] = set()
+    for event in it.events(_OF_SITES, within_seconds=float("inf")):
+        fields, site = event.fields, str(event.fields.get("site"))
+        if event.at < it.view.boot / 1e6:
             break
-        found[str(event.fields.get("site"))] = f"set aside ({event.fields.get('reason')})"
+        if event.name == "SitesUpdated":
+            named = fields.get("sites")
+            decided.update(map(str, named if isinstance(named, list | tuple) else ()))
+        elif site in decided or fields.get("queue", it.queue) not in ("", it.queue):
+            continue
+        elif event.name == "SiteSetAside":
+            found[site] = f"set aside ({fields.get('reason')})"
+            decided.add(site)
+        elif it.is_recent(event, _PARKED_SECONDS):
+            found[site] = "not configured"
+            decided.add(site)
     return found
 
 

@@ -12,6 +12,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from snqd.items import QueueName, SiteName
 from snqd.stores.base import Blame, DeadReason, ItemFilter, Repaired
 from snqd.telemetry.board import ENTRIES, Phase, Word
 from snqd.telemetry.events import (
@@ -28,10 +29,7 @@ from snqd.worker.closing import Closing
 from snqd.worker.identity import claimant_of_this_process, is_dead, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from snqd.handlers.base import BoundHandler
-    from snqd.items import ItemId, QueueName
+    from snqd.items import ItemId
     from snqd.stores.base import Blamed, GivenBack
     from snqd.telemetry.board import SlotView
     from snqd.telemetry.ledger import LedgerWriter
@@ -248,7 +246,7 @@ def repair(parts: Parts, view: SlotView) -> bool:
 
 def _repair(parts: Parts, view: SlotView, book: LedgerWriter | NoBook) -> bool:
     claimant = view.claimant
-    blames = _blames(parts.handlers, view)
+    blames = _blames(parts, view)
     if not view.get(Word.UNREPAIRED):
         return False  # another was faster, and what we read may be half its replacement's own
     if claimant and is_dead(claimant):
@@ -289,13 +287,14 @@ def _repair_in_store(parts: Parts, claimant: str, blames: list[Blame]) -> Repair
     return Repaired(blamed, released, ids)
 
 
-def _blames(handlers: Mapping[QueueName, BoundHandler], view: SlotView) -> list[Blame]:
+def _blames(parts: Parts, view: SlotView) -> list[Blame]:
     killed = Killed(view.get(Word.KILLED))
     if killed in (Killed.SHUTDOWN, Killed.STUCK):
         return []
     blames = []
     for running in view.running():
-        handler = next((found for queue, found in handlers.items() if queue == running.queue), None)
+        tenant, queue = parts.sites.find(SiteName(running.site)), QueueName(running.queue)
+        handler = (tenant.handlers if tenant is not None else parts.handlers).get(queue)
         is_crash = killed is Killed.NO
         if is_crash or running.item == view.get(Word.KILLED_ITEM):
             options = handler.options if handler else None

@@ -106,24 +106,24 @@ class ConcurrentRunner:
             await asyncio.wait(self._running, timeout=_CUT_SHORT_SECONDS)
 
     def _launch(self, item: Item, lane: WorkLane) -> None:
-        handler = self._parts.handlers[item.queue]
-        prepared = self._execution.prepare(item, handler)
+        prepared = self._execution.prepare(item)
         if prepared is None:
             lane.finished += 1
             return
+        handler, payload, context = prepared
         entry = self._entries.pop()
         limit = handler.options.time_limit_seconds
         self._parts.view.begin(entry, item.id, item.queue, item.site, deadline_ns(limit), item.attempts + 1)
-        task = asyncio.create_task(self._run(item, lane, handler, prepared, entry), name=f"item {item.id}")
+        running = self._run(item, lane, handler, payload, context, entry)
+        task = asyncio.create_task(running, name=f"item {item.id}")
         self._running[task] = lane
         self._moved_at[id(lane)] = time.monotonic()
         self._count[id(lane)] = self._count.get(id(lane), 0) + 1
         task.add_done_callback(self._ended)
 
     async def _run(
-        self, item: Item, lane: WorkLane, handler: BoundHandler, prepared: tuple[Any, Context], entry: int
+        self, item: Item, lane: WorkLane, handler: BoundHandler, payload: Any, context: Context, entry: int
     ) -> None:
-        payload, context = prepared
         started = time.monotonic_ns()
         error: BaseException | None = None
         try:

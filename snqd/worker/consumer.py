@@ -111,7 +111,8 @@ class Consumer:
         self._parts.view.set(Word.PHASE, Phase.HANDLING)
 
     def _slice(self) -> None:
-        """Run inline items for one slice; start concurrent ones."""
+        """Run inline items for one slice; start concurrent ones. A site that was changed is seen from here on."""
+        self._parts.sites.refresh()
         inbox = self._inbox
         store = self._store
         run_inline = self._execution.run_inline

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from snqd.errors import BadItem, LeaseLost, StoreUnavailable
 from snqd.handlers.context import Context
 from snqd.items import CANARY, DECODERS, decode
-from snqd.stores.base import DeadLettered, DeadReason, Done, Released
+from snqd.stores.base import ERROR_LIMIT, DeadLettered, DeadReason, Done, Released
 from snqd.telemetry.board import Word
-from snqd.telemetry.events import ItemLeaseLost, UnknownSite
+from snqd.telemetry.events import ItemLeaseLost, SiteSetAside, UnknownSite
 from snqd.worker.accounts import Settled
-from snqd.worker.verdict import UNKNOWN_SITE, UNKNOWN_SITE_SECONDS, event_of, judge, word_of
+from snqd.worker.tenants import UNKNOWN_SITE
+from snqd.worker.verdict import UNKNOWN_SITE_SECONDS, event_of, judge, word_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from snqd.worker.alarm import Alarm
     from snqd.worker.parts import Parts
     from snqd.worker.store_thread import StoreThread
+    from snqd.worker.tenants import Tenant
 
 _TELL_SITE_SECONDS = 60.0
+_MOST_TOLD = 10_000
 _INLINE_ENTRY = 0
 _HANDLED = Word.HANDLED
 
@@ -41,15 +44,15 @@ class Execution:
         self._store = store
         self._alarm = alarm
         self._view = parts.view
-        self._told_sites: dict[str, float] = {}
+        self._known_sites = parts.sites.known
+        self._told_sites: dict[tuple[str, str], float] = {}
 
     def run_inline(self, item: Item) -> int:
         """Handle an item on this thread, from preparation to report; when its handler ended (CLOCK_MONOTONIC ns)."""
-        handler = self._parts.handlers[item.queue]
-        prepared = self.prepare(item, handler)
+        prepared = self.prepare(item)
         if prepared is None:
             return time.monotonic_ns()
-        payload, context = prepared
+        handler, payload, context = prepared
         limit = handler.options.time_limit_seconds
         started = time.monotonic_ns()
         deadline = started + int(limit * 1e9) if limit else 0
@@ -76,14 +79,15 @@ class Execution:
             self.settle(item, handler, context, error, started, ended)
         return ended
 
-    def prepare(self, item: Item, handler: BoundHandler) -> tuple[Any, Context] | None:
-        """Payload and context for an item, or None when its fate is settled without a handler."""
+    def prepare(self, item: Item) -> tuple[BoundHandler, Any, Context] | None:
+        """The site's handler for an item, payload and context; None when its fate is settled without a handler."""
         if self._store.revoked and (item.id, item.token) in self._store.revoked:
             self._store.report(item, Settled.LOST)  # its lease was lost before it was started; it runs elsewhere
             return None
-        site = self._parts.sites.get(item.site)
-        if site is None:
-            self._refuse_site(item)
+        tenant = self._known_sites.get(item.site) or self._parts.sites.find(item.site)
+        handler = tenant.handlers.get(item.queue) if tenant is not None else None
+        if tenant is None or handler is None:
+            self._refuse(item, tenant)
             return None
         decoder = DECODERS.get(item.codec)
         if decoder is None and item.codec == CANARY:
@@ -97,7 +101,7 @@ class Execution:
             )
             self._finish(DeadLettered(item, DeadReason.BAD_ITEM, words), handler, None)
             return None
-        return payload, Context(item, site, self._enqueue, self._parts.config.store.frame_limit_bytes)
+        return handler, payload, Context(item, tenant.site, self._enqueue, self._parts.config.store.frame_limit_bytes)
 
     def settle(
         self,
@@ -158,17 +162,29 @@ class Execution:
         store = self._parts.store
         return self._store.submit(lambda: store.enqueue(items))
 
-    def _refuse_site(self, item: Item) -> None:
+    def _refuse(self, item: Item, tenant: Tenant | None) -> None:
+        """The site is not declared (`tenant` is None), or is set aside, or does not have the queue: the item waits."""
         if item.codec == CANARY:
             self._store.report(item, Done(item))
             return
-        note = f"{UNKNOWN_SITE}{item.site!r}: configure it, or discard the item"
+        if tenant is None:
+            note = f"{UNKNOWN_SITE}{item.site!r}: configure it, or discard the item"
+        else:
+            note = tenant.refusal(item.queue)
         self._view.add(Word.RELEASED, 1)
-        self._store.report(item, Released(item, UNKNOWN_SITE_SECONDS, note))
-        now = time.monotonic()
-        if now - self._told_sites.get(item.site, float("-inf")) >= _TELL_SITE_SECONDS:
-            self._told_sites[item.site] = now
+        self._store.report(item, Released(item, UNKNOWN_SITE_SECONDS, note[:ERROR_LIMIT]))
+        now, flow = time.monotonic(), (item.site, item.queue)
+        if now - self._told_sites.get(flow, float("-inf")) < _TELL_SITE_SECONDS:
+            return
+        if len(self._told_sites) >= _MOST_TOLD:
+            self._told_sites.clear()
+        self._told_sites[flow] = now
+        if tenant is None:
             self._parts.emit(UnknownSite(worker=self._parts.worker, site=item.site, queue=item.queue))
+        else:
+            whole = bool(tenant.problem)
+            reason = tenant.problem if whole else note
+            self._parts.emit(SiteSetAside(site=item.site, reason=reason, queue="" if whole else item.queue))
 
 
 def deadline_ns(limit_seconds: float) -> int:

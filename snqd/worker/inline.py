@@ -11,21 +11,22 @@ from snqd.errors import BadItem, ConfigError
 from snqd.handlers.context import Context
 from snqd.items import decode
 from snqd.stores.base import DeadLettered, DeadReason, Done, Released
+from snqd.worker.tenants import UNKNOWN_SITE
 from snqd.worker.verdict import UNKNOWN_SITE_SECONDS, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from snqd.handlers.base import BoundHandler
-    from snqd.handlers.context import Site
-    from snqd.items import Item, ItemId, NewItem, SiteName
+    from snqd.items import Item, ItemId, NewItem
     from snqd.registry import QueueRegistry
     from snqd.stores.base import Outcome
+    from snqd.worker.tenants import Tenants
 
 
 def inline_runner(
     registry: QueueRegistry,
-    sites: Mapping[SiteName, Site],
+    sites: Tenants,
     enqueue: Callable[[list[NewItem]], list[ItemId | None]],
     *,
     frame_limit_bytes: int,
@@ -44,10 +45,14 @@ def inline_runner(
         handler = registry.get(item.queue)
         if handler is None:
             raise ConfigError(f"queue {item.queue!r} has no handler: name its module in handlers.modules")
-        site = sites.get(item.site)
-        if site is None:
-            return Released(item, UNKNOWN_SITE_SECONDS, f"unknown site {item.site!r}")
-        context = Context(item, site, submit, frame_limit_bytes)
+        tenant = sites.find(item.site)
+        if tenant is None:
+            return Released(item, UNKNOWN_SITE_SECONDS, f"{UNKNOWN_SITE}{item.site!r}")
+        of_site = tenant.handlers.get(item.queue)
+        if of_site is None:
+            return Released(item, UNKNOWN_SITE_SECONDS, tenant.refusal(item.queue))
+        handler = of_site
+        context = Context(item, tenant.site, submit, frame_limit_bytes)
         try:
             _call(handler, decode(item.frame, item.codec), context)
         except BadItem as error:

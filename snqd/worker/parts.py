@@ -10,8 +10,7 @@ if TYPE_CHECKING:
 
     from snqd.config.schema import Config
     from snqd.handlers.base import BoundHandler
-    from snqd.handlers.context import Site
-    from snqd.items import NewItem, QueueName, SiteName
+    from snqd.items import NewItem, QueueName
     from snqd.stores.base import Store
     from snqd.telemetry.board import Board, SlotView
     from snqd.telemetry.events import Event
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from snqd.worker.bell import Bell
     from snqd.worker.claims import Claims
     from snqd.worker.errand import Errand
+    from snqd.worker.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Parts:
     """The handlers of the worker's group."""
     known_queues: tuple[QueueName, ...]
     """Every queue that has a handler here, in any group."""
-    sites: Mapping[SiteName, Site]
+    sites: Tenants
     store: Store
     enqueue_on: Callable[[Any, Sequence[NewItem]], None]
     """Store items on a transactional handler's connection."""

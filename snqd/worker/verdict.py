@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from snqd.items import Item
     from snqd.telemetry.events import Event
 
-UNKNOWN_SITE = "unknown site "
-"""How the note on an item begins that waits because its site is not configured; a reload looks for it."""
 UNKNOWN_SITE_SECONDS = 60.0
-"""How long an item of an unknown site waits before its site is looked up again."""
+"""How long an item whose site is unknown or set aside waits before its site is looked up again."""
 
 
 def judge(item: Item, options: HandlerOptions, error: BaseException, dice: float) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -135,6 +136,23 @@ def test_sql_of_the_pages_stores_items_in_sqlite(block: Block, folder: Path) -> 
     connection.close()
 
     assert items_in(folder / "snqd.db") == block.text.count("INSERT")
+
+
+@pytest.mark.parametrize("block", blocks("sql sqlite control"), ids=str)
+def test_sql_of_the_pages_declares_sites_in_sqlite(block: Block, folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "snqd.db")) as connection:
+        connection.executescript(block.text)
+
+        assert connection.execute("SELECT count(*) FROM site").fetchone() == (block.text.count("INSERT"),)
+
+
+@pytest.mark.pg
+@pytest.mark.parametrize("block", blocks("sql postgres control"), ids=str)
+def test_sql_of_the_pages_declares_sites_and_asks_what_was_asked(block: Block, pg_database: Database) -> None:
+    with pg_database.connect() as connection:
+        connection.execute(block.text.encode())
+
+        assert connection.execute("SELECT count(*) FROM site").fetchone() == (block.text.count("INSERT"),)
 
 
 @pytest.mark.pg

@@ -204,7 +204,11 @@ def test_a_mistake_in_the_file_is_told_with_line_key_what_was_found_and_what_is_
         ("SNQD_STORE_LISTEN", "maybe", 'store.listen is "maybe": must be true or false'),
         ("SNQD_DAEMON_THRADS", "4", "no such setting: did you mean SNQD_DAEMON_THREADS?"),
         ("SNQD_STROE_URL", "x", "no such setting: did you mean SNQD_STORE_URL?"),
-        ("SNQD_SITES_ZZZ", "x", "no such setting: variables of [sites] are SNQD_SITES_DIRECTORY"),
+        (
+            "SNQD_SITES_ZZZ",
+            "x",
+            "no such setting: variables of [sites] are SNQD_SITES_DIRECTORY, SNQD_SITES_WATCH, SNQD_SITES_TABLE",
+        ),
         ("SNQD_QUEUE_MAIL_GROUP", "x", "[queue] cannot be set from the environment: use the configuration file"),
     ],
 )

@@ -13,6 +13,7 @@ from snqd.cli.app import app
 from snqd.cli.exits import Exit
 from snqd.config.load import Loader
 from snqd.config.schema import Config
+from snqd.config.site_options import SiteOptions, site_options
 from snqd.telemetry.facts import KINDS as KINDS_OF_FACTS
 from snqd.telemetry.reference import event_types, events_page, facts_page
 from tests.support.documents import PAGES, PROJECT, Block, blocks, commands
@@ -25,7 +26,8 @@ KINDS = {
     "sh snmp", "yaml prometheus",
     "sh", "sh run", "sh psql", "toml", "toml pyproject", "toml monitor", "toml snqmon", "php", "ruby",
     "python handlers", "python sqlite", "python postgres", "python postgres async", "python inline", "python telemetry",
-    "sql postgres", "sql postgres grants", "sql sqlite",
+    "sql postgres", "sql postgres grants", "sql postgres control", "sql sqlite", "sql sqlite control",
+    "toml site",
 }  # fmt: skip
 COMMANDS = commands()
 SECTIONS = ("daemon", "store", "handlers", "sites", "telemetry", "alarms", "snmp")
@@ -68,6 +70,11 @@ def parse(words: list[str]) -> None:
         name, found, words = command.resolve_command(context, words)
         assert found is not None
         command = found
+
+
+@pytest.mark.parametrize("block", blocks("toml site"), ids=str)
+def test_a_site_of_the_pages_is_accepted(block: Block) -> None:
+    assert site_options(tomllib.loads(block.text)) != SiteOptions()
 
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)

@@ -106,7 +106,7 @@ CASES = {
     "the site is not configured": Case(
         (*SERVED, depth(scheduled=5), event("UnknownSite", queue="mail", site="a.example")),
         Cause.SITE,
-        "site a.example is not configured: 5 items of queue mail wait until the configuration is right and reloaded",
+        "site a.example is not configured: 5 items of queue mail wait until that is put right",
         "snqd config check",
     ),
     "the site is set aside": Case(
@@ -115,8 +115,8 @@ CASES = {
             event("SiteSetAside", seconds_ago=86400, site="a.example", reason="a.example.toml, line 3: no value"),
         ),
         Cause.SITE,
-        "site a.example is set aside (a.example.toml, line 3: no value): 5 items of queue mail wait until the "
-        "configuration is right and reloaded",
+        "site a.example is set aside (a.example.toml, line 3: no value): 5 items of queue mail wait until that is put "
+        "right",
         "snqd config check",
         "a.example",
     ),
@@ -367,13 +367,25 @@ def test_facts_that_are_still_coming_in_are_not_taken_for_all() -> None:
     assert answer.sentence == "the facts of daemon main are still coming in"
 
 
-def test_a_site_that_was_set_aside_before_the_last_reload_is_not_accused() -> None:
-    aside = event("SiteSetAside", 1, seconds_ago=600, site="a.example", reason="bad")
-    reloaded = event("Reloading", 2, seconds_ago=300, daemon="main")
+@pytest.mark.parametrize("first", ["SiteSetAside", "UnknownSite"])
+def test_a_site_is_accused_by_the_last_word_on_it(first: str) -> None:
+    queue = "mail" if first == "UnknownSite" else ""
+    refused = event(first, 1, seconds_ago=60, site="a.example", queue=queue, reason="bad")
+    mended = event("SitesUpdated", 2, seconds_ago=30, daemon="main", sites=["a.example"])
+    again = event("SiteSetAside", 3, seconds_ago=20, site="a.example", reason="worse")
 
-    answer = why(view_of(*SERVED, depth(ready=3), aside, reloaded), "mail", "a.example", now=NOON)
+    def cause(*facts: AnyFact) -> Cause:
+        return why(view_of(*SERVED, depth(ready=3), *facts), "mail", "a.example", now=NOON).cause
 
-    assert answer.cause is not Cause.SITE
+    assert cause(refused) is Cause.SITE
+    assert cause(refused, mended) is not Cause.SITE
+    assert cause(refused, mended, again) is Cause.SITE
+
+
+def test_a_site_that_lacks_another_queue_is_not_accused() -> None:
+    aside = event("SiteSetAside", 1, seconds_ago=60, site="a.example", queue="feed", reason="it has no feed")
+
+    assert why(view_of(*SERVED, depth(ready=3), aside), "mail", "a.example", now=NOON).cause is not Cause.SITE
 
 
 def test_one_failure_among_items_that_move_is_no_reason() -> None:
