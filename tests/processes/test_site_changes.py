@@ -94,8 +94,9 @@ def test_a_site_that_breaks_is_set_aside_until_it_is_mended(folder_daemon: Daemo
     status = daemon.command("status")
     assert f"site a is set aside, its items wait: {daemon.folder}/sites/a.toml:1:9: not valid TOML" in status.out
     assert list(json.loads(daemon.command("status", "--json").out)["daemon"]["set_aside"]) == ["a"]
-    why = daemon.command("why", "q")
-    assert "site a is set aside" in why.out
+    wait_until(
+        lambda: "site a is set aside" in daemon.command("why", "q").out, "the hub has seen the item and says why"
+    )
 
     declare(daemon, "a", 'theme = "mended"\n')
     assert daemon.wait_fact("ran", item=item)["theme"] == "mended"
@@ -172,3 +173,37 @@ def test_without_telemetry_sites_are_served_and_a_reload_brings_new_ones(
     assert daemon.wait_fact("ran", item=item)["theme"] == "red"
     daemon.stop()
     assert not list(daemon.folder.glob("main.sites*")), "nothing is left behind"
+
+
+def test_a_queue_that_is_changed_in_the_file_holds_without_a_word_to_the_daemon(
+    make_daemon: MakeDaemon, sqlite_place: Place
+) -> None:
+    daemon = make_daemon(sqlite_place, SOURCE, daemon={"reload_on_change": True})
+    daemon.wait_hub()
+
+    daemon.configure(daemon={"reload_on_change": True}, queue={"q": {"max_attempts": "many"}})
+    problem = daemon.wait_event("TelemetryProblem", what="configuration")
+    assert 'queue.q.max_attempts is "many": must be a whole number' in problem["error"]
+    daemon.configure(daemon={"reload_on_change": True}, queue={"q": {"max_attempts": 3}})
+    daemon.wait_event("ReloadFinished")
+
+    assert daemon.wait_event("Reloading")["changes"] == ["queue.q.max_attempts: (unset) -> 3"]
+    assert len(daemon.events("Reloading")) == 1
+
+
+def test_an_image_of_the_sites_that_is_cleaned_away_comes_back(folder_daemon: Daemon, sqlite_place: Place) -> None:
+    """/tmp is cleaned of old files on many machines; workers are replaced at any time."""
+    daemon = folder_daemon
+    image = daemon.folder / "main.sites"
+    (worker,) = daemon.workers()
+    image.unlink()
+    worker.kill()
+
+    daemon.wait_ready(2)
+    item = sqlite_place.enqueue("q", 1, site="a")
+    assert daemon.wait_fact("ran", item=item)["theme"] == "blue"
+    wait_until(image.exists, "it is written again")
+    declare(daemon, "a", 'theme = "red"\n')
+    daemon.wait_event("SitesUpdated", changed=1)
+    second = sqlite_place.enqueue("q", 1, site="a")
+    assert daemon.wait_fact("ran", item=second)["theme"] == "red"

@@ -174,10 +174,14 @@ def test_a_lost_connection_is_opened_again(postgres_place: Place) -> None:
         postgres_place.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'snqd of this test'"
         )
-        with pytest.raises(StoreUnavailable):
+
+        def listen() -> None:
             for _ in range(10):  # the server's last words come first
                 assert select.select([descriptor], [], [], 10)[0], "the loss is noticed"
                 desk.read_wakeups()
+
+        with pytest.raises(StoreUnavailable):
+            listen()
 
         assert desk.site_number() == 0
         assert desk.open_wakeups()
