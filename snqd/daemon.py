@@ -384,10 +384,10 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
     threads = 1 if max_items is not None else config.daemon.threads
     daemon = config.daemon._replace(threads=threads, name=f"{config.daemon.name}-drain")
     config = config._replace(daemon=daemon, telemetry=config.telemetry._replace(enabled=False))
-    errand = Errand(max_items=max_items, until=time.monotonic() + max_seconds if max_seconds is not None else None)
     with tempfile.TemporaryDirectory(prefix="snqd-drain-") as folder:
         sites = Path(folder) / "sites"
         preflight(config, quiet, sites)
+        errand = Errand(max_items=max_items, until=time.monotonic() + max_seconds if max_seconds is not None else None)
         makers = _Makers(quiet, quiet, sink, channels, sites)
         supervisor = Supervisor(
             config=daemon,
