@@ -30,7 +30,7 @@ SYS_NAME = (1, 3, 6, 1, 2, 1, 1, 5, 0)
 _TELLING = (b"\x80", b"\x84\xff\xff\xff\xff", b"\x82\x7f\xff", b"\xff", b"\0")
 _ROUND = 2000
 _KEPT_BYTES = 50_000
-_NAMES = 300
+_NAMES = 260
 """pysnmp remembers the last 256 names of each table that somebody asked for, and has a stock of as many ids."""
 
 
