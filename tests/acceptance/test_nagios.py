@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from snqd.check.checks import MODES
+from snqd.check.main import HEALTH
 from tests.support.daemons import PROJECT, Ended
+from tests.support.icinga import Icinga
 from tests.support.nagios import Nagios, check_snmp
 from tests.support.processes import is_gone, wait_until
 from tests.support.relays import free_ports
@@ -230,11 +233,53 @@ def test_nagios_turns_critical_when_a_queue_backs_up_and_ok_when_it_drains(
     assert code == 0, nagios.log()
 
 
-def _for_tests(daemon: Daemon, port: int, folder: Path) -> dict[str, str]:
-    """The examples with the places, secrets and thresholds of a test."""
+def test_icinga_runs_every_check_over_snmp(make_daemon: MakeDaemon, sqlite_place: Place, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    daemon = make_daemon(sqlite_place, SOURCE, snmp=snmp(port))
+    daemon.wait_hub()
+    objects = (PROJECT / "docs" / "examples" / "icinga2" / "snqd.conf").read_text()
+    for old, new in (
+        ('"/usr/local/bin/check_snqd" ]\n  vars', f'"{_plugin(tmp_path)}" ]\n  vars'),
+        ("$address$:1161", f"$address$:{port}"),
+        ("check_interval = 1m", "check_interval = 1"),
+    ):
+        assert old in objects, old
+        objects = objects.replace(old, new)
+    host = {"snqd": True, "snqd_user": USER.name, "snqd_queues": ["held"], "snqd_limits": {"depth": {"critical": "0"}}}
+    for name, secret in (("auth", AUTH), ("privacy", PRIVACY)):
+        (tmp_path / name).write_text(f"{secret}\n")
+        (tmp_path / name).chmod(0o600)
+        host[f"snqd_{name}_passphrase_file"] = str(tmp_path / name)
+    icinga = Icinga(tmp_path / "icinga", objects, host)
+    icinga.start()
+    try:
+
+        def states() -> dict[str, int]:
+            return {name: service.state for name, service in icinga.services().items()}
+
+        all_well = {f"snqd-{mode}": OK for mode in (*MODES, HEALTH)}
+        wait_until(lambda: states() == all_well, "all is well in Icinga", seconds=60)
+        for _ in range(2):
+            sqlite_place.enqueue("held")
+        wait_until(lambda: states()["snqd-depth"] == CRITICAL, "the queue backs up, by a limit of the host", seconds=60)
+        assert icinga.services()["snqd-depth"].output == "SNQD CRITICAL - depth of 1 queue: held 1"
+        daemon.open_gate("held")
+    finally:
+        code = icinga.stop()
+    assert code == 0, icinga.log()
+
+
+def _plugin(folder: Path) -> Path:
+    """`check_snqd` of this checkout."""
     plugin = folder / "check_snqd"
     plugin.write_text(f'#!/bin/sh\ncd {PROJECT}\nexec {sys.executable} -m snqd.check.main "$@"\n')
     plugin.chmod(0o755)
+    return plugin
+
+
+def _for_tests(daemon: Daemon, port: int, folder: Path) -> dict[str, str]:
+    """The examples with the places, secrets and thresholds of a test."""
+    plugin = _plugin(folder)
     replaced = {
         "/usr/bin/sudo -n -u snqd /usr/local/bin/check_snqd $ARG1$": (
             f"{plugin} $ARG1$ --socket {daemon.folder / 'main.sock'}"

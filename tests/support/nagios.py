@@ -68,6 +68,20 @@ class Service(NamedTuple):
     performance_data: str
 
 
+def checked_services(path: Path) -> dict[str, Service]:
+    """What a file of states says of those that have been checked."""
+    text = path.read_text() if path.exists() else ""
+    found = {}
+    for part in text.split("servicestatus {")[1:]:
+        lines = (line.strip().partition("=") for line in part.partition("\n\t}")[0].splitlines())
+        fields = {key: value for key, _equals, value in lines}
+        if fields["has_been_checked"] == "1":
+            found[fields["service_description"]] = Service(
+                int(fields["current_state"]), fields["plugin_output"], fields["performance_data"]
+            )
+    return found
+
+
 class Nagios:
     """`objects` are files of it by name. It runs as whoever runs the tests."""
 
@@ -103,17 +117,7 @@ class Nagios:
 
     def services(self) -> dict[str, Service]:
         """Those that have been checked."""
-        path = self._folder / "status.dat"
-        text = path.read_text() if path.exists() else ""
-        found = {}
-        for part in text.split("servicestatus {")[1:]:
-            lines = (line.strip().partition("=") for line in part.partition("}")[0].splitlines())
-            fields = {key: value for key, _equals, value in lines}
-            if fields["has_been_checked"] == "1":
-                found[fields["service_description"]] = Service(
-                    int(fields["current_state"]), fields["plugin_output"], fields["performance_data"]
-                )
-        return found
+        return checked_services(self._folder / "status.dat")
 
     def log(self) -> str:
         path = self._folder / "nagios.log"
