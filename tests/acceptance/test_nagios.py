@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -315,7 +315,7 @@ def test_the_examples_are_what_nagios_accepts_without_a_warning(tmp_path: Path) 
 
 
 def test_a_check_is_quick(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
-    """The promise is 80 ms; here it is said in bare interpreters, so that a busy machine is no failure."""
+    """The promise is 80 ms; here it is processor time in bare interpreters, so that a busy machine is no failure."""
     (port,) = free_ports(1)
     daemon = make_daemon(sqlite_place, SOURCE, snmp=snmp(port))
     daemon.wait_hub()
@@ -323,9 +323,9 @@ def test_a_check_is_quick(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
     environment = {name: text for name, text in daemon.environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def seconds(*command: str) -> float:
-        began = time.perf_counter()
+        began = _children_seconds()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=daemon.folder, env=environment)
-        return time.perf_counter() - began
+        return _children_seconds() - began
 
     lag = (str(program), "lag")
     host = ("-H", f"127.0.0.1:{port}")
@@ -343,3 +343,9 @@ def test_a_check_is_quick(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
     most = {"socket": 7, "v2c": 7, "v3": 9}  # AES is a package to import, and keys are made of pass phrases
     assert all(quickest[way] < times * quickest["bare"] for way, times in most.items()), quickest
     assert os.access(program, os.X_OK)
+
+
+def _children_seconds() -> float:
+    """Processor time of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
