@@ -18,6 +18,7 @@ import click
 from snqd.errors import ConfigError, SnqdError
 from snqmon import __version__
 from snqmon.sources import KEY_FILE_VARIABLES, KEY_VARIABLES, Contradiction, Wanted, check_wanted
+from snqmon.web_address import told_apart, without_web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 ERROR, USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 DEBUG_VARIABLE: Final = "SNQMON_DEBUG"
+ESCAPE_MILLISECONDS: Final = "25"
+"""How long Escape may turn out to be the begin of another key, unless $ESCDELAY says so; 100 would be Textual's."""
 SCREENS_MISSING: Final = "the screens need the package textual, and it is not installed: pip install 'snqd[monitor]'"
 WEB_MISSING: Final = "--web needs the package textual-serve, and it is not installed: pip install 'snqd[monitor]'"
 
@@ -40,6 +43,7 @@ Examples:
   snqmon --once --json db7:5480        all tables, for a script
   snqmon --record trouble.rec          watch, and keep what comes
   snqmon --replay trouble.rec          see it again: space, and , . [ ] for seek and speed
+  snqmon --web db7:5480                the same in a browser; --web=HOST:PORT says where the page is served
   snqmon --control                     also pause, retry, discard and restart
   snqmon --listen 127.0.0.1:5481       daemons push here: telemetry.monitors
 
@@ -70,12 +74,6 @@ def _address(text: str) -> None:
     from snqd.telemetry import addresses
 
     addresses.parse(text)
-
-
-def _web_address(text: str) -> None:
-    from snqd.telemetry import addresses
-
-    addresses.parse(text, default_port=None)
 
 
 def _network(text: str) -> None:
@@ -147,7 +145,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     is_flag=False,
     flag_value="",
     callback=lambda _c, _p, value: value,
-    help="Serve it to a browser.  [default: on 127.0.0.1]",
+    help="Serve it to a browser, on 127.0.0.1 or at an address of this host. Another host that follows is a hub.",
 )
 @click.option("--theme", metavar="NAME", envvar="SNQMON_THEME", help="Colours; t goes through them.")
 @click.option(
@@ -216,6 +214,7 @@ def _show(options: Options) -> int:
     has_screen = sys.stdin.isatty() and sys.stdout.isatty()
     if not has_screen and "TEXTUAL_DRIVER" not in os.environ:  # which is how a page of --web is drawn
         raise SnqdError("the screens need a terminal, and this is none: 'snqmon --once' prints a summary for scripts")
+    os.environ.setdefault("ESCDELAY", ESCAPE_MILLISECONDS)
     from snqmon.app import Monitor
 
     monitor = Monitor(options)
@@ -240,29 +239,9 @@ def _serve(address: str) -> int:
     return 0
 
 
-def without_web(words: Sequence[str]) -> list[str]:
-    """A command line without `--web` and its address.
-
-    >>> without_web(["--web", "127.0.0.1:80", "db7:5480"]), without_web(["--web=:80", "--demo"]), without_web(["--web"])
-    (['db7:5480'], ['--demo'], [])
-    """
-    kept: list[str] = []
-    left = list(words)
-    while left:
-        word = left.pop(0)
-        if word == "--":
-            return [*kept, word, *left]
-        if word == "--web":
-            if left and not left[0].startswith("-"):
-                del left[0]
-        elif not word.startswith("--web="):
-            kept.append(word)
-    return kept
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code. Nothing is raised but what `SNQMON_DEBUG=1` asks for."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = told_apart(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_variables(os.environ)
         with snqmon.make_context("snqmon", list(words), obj=words) as context:

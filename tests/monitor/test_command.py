@@ -72,6 +72,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["--wait", "3"], "--wait is for --once: give both"),
         (["--once", "--control"], "--once prints and leaves"),
         (["--once", "--web"], "--once prints and leaves"),
+        (["--web", "http://db7"], "Invalid value for '--web': http://db7: only udp:// addresses are known here"),
         (["--legacy-from", "192.0.2.7"], "--legacy-from is for --listen-legacy: give both"),
         (["--legacy-from", "all", "--listen-legacy", "127.0.0.1:1"], "Invalid value for '--legacy-from': must be"),
         (["db7:port"], "Invalid value for '[HOST:PORT]…': db7:port: expected HOST:PORT with a port from 0 to 65535"),
