@@ -1,7 +1,7 @@
 """What the monitor costs and how fast it answers: in a real terminal fed over UDP, and headless for an hour and crowds.
 
-The load is one daemon with 60 sites by 20 queues and 200 workers that tells what changed four times a second; the
-terminal is a pseudo-terminal of 120 by 40 that is read as fast as it comes.
+The load is one daemon with 60 sites by 20 queues and 200 workers that tells what changed four times a second, and
+everything once a second, as a hub does. The terminal is a pseudo-terminal of 120 by 40 that is read at once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import struct
 import sys
 import termios
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 import psutil
@@ -32,9 +33,12 @@ from tests.support.views import daemon_fact
 from tests.support.worlds import ToldFeed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
+    from textual.pilot import Pilot
+
+    from snqd.telemetry.facts import AnyFact
     from snqmon.app import Monitor
 
 PURPOSE = "Monitor: processor time, memory, answers to keys and start, with 60 sites by 20 queues and 200 workers"
@@ -44,20 +48,27 @@ FRAMES: Final = 4
 BUSY: Final = 0.25
 """Of the pairs of queue and site, in each frame."""
 SIZE: Final = (120, 40)
-KEYS: Final = ((b"2", b"drain"), (b"3", b"memory"))
-"""A key, and a heading that is only drawn when its screen is."""
+FACTS_A_TURN: Final = 1000
+KEYS: Final = (
+    (b"2", b"depth 1 min"), (b"\r", b"Timings"), (b"\x1b", b"depth 1 min"), (b"w", b"Escape closes"),
+    (b"\x1b", b"depth 1 min"), (b"?", b"Keys here"), (b"\x1b", b"depth 1 min"), (b"3", b"memory"), (b"4", b"fails"),
+    (b"5", b"message"), (b"6", b"about"), (b"1", b"keeping up"),
+)  # fmt: skip
+"""A key, and words that are only drawn when what it opens is: every screen, details, why and help, there and back."""
 COLUMNS = [
     ("first screen, s", "start"),
     ("CPU, % of a core", "cpu"),
     ("MiB resident", "mib"),
     ("key p50, ms", "key_p50"),
     ("key p99, ms", "key_p99"),
+    ("slowest key, ms", "key_max"),
     ("KiB/s to the terminal", "kib"),
 ]
 HEADLESS_COLUMNS = [
     ("MiB after", "mib"),
-    ("a tick, ms", "tick"),
-    ("a sort, ms", "sort"),
+    ("a tick holds a key up for ms", "tick"),
+    ("at most", "tick_max"),
+    ("a sort, at most", "sort"),
     ("start of it, MiB", "before"),
 ]
 _spawn = multiprocessing.get_context("spawn")
@@ -70,7 +81,7 @@ def main() -> None:
                 if session.wants(name := f"terminal, {screen}"):
                     session.wait_for_quiet()
                     session.add(
-                        name, **in_terminal(screen, 5.0 if session.quick else 20.0, 20 if session.quick else 120)
+                        name, **in_terminal(screen, 5.0 if session.quick else 20.0, 24 if session.quick else 300)
                     )
             for name, load, ticks in (("an hour", LOAD, 3600), ("10,000 sites", CROWD, 90)):
                 if session.wants(name):
@@ -99,6 +110,7 @@ def in_terminal(screen: str, seconds: float, presses: int) -> dict[str, float]:
             "mib": terminal.process.memory_info().rss / 2**20,
             "key_p50": statistics.median(answers) * 1000,
             "key_p99": answers[int(len(answers) * 0.99)] * 1000,
+            "key_max": answers[-1] * 1000,
         }
 
 
@@ -137,7 +149,8 @@ class _Terminal:
         return time.monotonic() - self.begun
 
     def answers(self, presses: int) -> list[float]:
-        """Seconds from keys that open another screen until it is drawn, at random moments between two frames."""
+        """Seconds from keys that open something else until it is drawn, at random moments between two frames. The
+        first visits are among them."""
         chance = random.Random(1)
         found = []
         for key, heading in itertools.islice(itertools.cycle(KEYS), presses):
@@ -182,10 +195,12 @@ class _Sender:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        self._process = _spawn.Process(target=_send, args=(self.port,), daemon=True)
+        self._begun, there = _spawn.Pipe(duplex=False)
+        self._process = _spawn.Process(target=_send, args=(self.port, there), daemon=True)
 
     def __enter__(self) -> Self:
         self._process.start()
+        self._begun.recv()
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -193,16 +208,21 @@ class _Sender:
         self._process.join()
 
 
-def _send(port: int) -> None:
-    """Everything at first, and each half minute; what changed, else. Made beforehand: it is not what is measured."""
+def _send(port: int, begun_here: Connection) -> None:
+    """In each frame what has changed, and a part of the rest, so that everything is told within a second."""
     crowd = Crowd(**LOAD)
-    crowd.facts()
+    known: dict[object, object] = {}
     boot = int(time.time() * 1e6)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for number in itertools.count():
             begun = time.monotonic()
             facts = list(crowd.facts(busy=BUSY))
-            told = [fact for fact in facts if number % (30 * FRAMES) == 0 or random.random() < BUSY]
+            told = []
+            for place, fact in enumerate(facts):
+                key = (type(fact), fact.key)
+                if known.get(key) != fact or place % FRAMES == number % FRAMES:
+                    told.append(fact)
+                known[key] = fact
             groups = fill(map(encode_fact, [daemon_fact(facts), *told]))
             for place, group in enumerate(groups):
                 header = Header("main", "host", boot, boot, number * 10_000 + place + 1, time.time())
@@ -212,6 +232,8 @@ def _send(port: int) -> None:
                     continue
                 if place % 50 == 49:
                     time.sleep(0.002)  # as a hub does: bursts are spread
+            if number == 0:
+                begun_here.send(None)
             time.sleep(max(0.0, begun + 1 / FRAMES - time.monotonic()))
 
 
@@ -252,29 +274,52 @@ async def _play(load: dict[str, int], ticks: int) -> dict[str, float]:
         crowd.tell(feed)
         app.tick()
         await pilot.press("4")
-        looks = []
+        stalls = []
         for _ in range(ticks):
             feed.pass_time(1.0)
-            crowd.tell(feed, busy=BUSY)
-            begun = time.perf_counter()
-            app.tick()
-            await asyncio.sleep(0)
-            looks.append(time.perf_counter() - begun)
-            await pilot.pause(0)
-        sorts = [await _sort(app) for _ in range(10)]
+            stalls.append(await _stall(pilot, *_turns(app, feed, list(crowd.facts(busy=BUSY))), app.tick))
+        sorts = [await _stall(pilot, lambda: app.action_dispatch("sort")) for _ in range(10)]
         return {
             "before": before,
             "mib": process.memory_info().rss / 2**20,
-            "tick": statistics.median(looks) * 1000,
-            "sort": statistics.median(sorts) * 1000,
+            "tick": statistics.median(stalls) * 1000,
+            "tick_max": max(stalls) * 1000,
+            "sort": max(sorts) * 1000,
         }
 
 
-async def _sort(app: Monitor) -> float:
-    begun = time.perf_counter()
-    app.action_dispatch("sort")
+def _turns(app: Monitor, feed: _Feed, facts: list[AnyFact]) -> Iterator[Callable[[], None]]:
+    """What has come, as it comes: a hub spreads it over the second, and the pump takes a part at a time."""
+    head = daemon_fact(facts)
+
+    def turn(begin: int) -> None:
+        feed.tell(head, *facts[begin : begin + FACTS_A_TURN])
+        app.world.keep_up()
+
+    return (partial(turn, begin) for begin in range(0, len(facts), FACTS_A_TURN))
+
+
+async def _stall(pilot: Pilot[None], *work: Callable[[], object]) -> float:
+    """The longest time, in seconds, for which the loop did nothing else until all of the work was done and drawn."""
+    longest, is_over = 0.0, False
+
+    async def watch() -> None:
+        nonlocal longest
+        while not is_over:
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            longest = max(longest, time.perf_counter() - before)
+
+    watching = asyncio.create_task(watch())
     await asyncio.sleep(0)
-    return time.perf_counter() - begun
+    for each in work:
+        each()
+        await asyncio.sleep(0)
+    await pilot.pause(0)
+    await pilot.pause(0)
+    is_over = True
+    await watching
+    return longest
 
 
 def report(session: Session) -> None:
@@ -287,7 +332,7 @@ def report(session: Session) -> None:
         session.target(f"a key, p99, {screen}", session.median(name, "key_p99"), "≤", 100.0, " ms")
         session.target(f"first useful screen, {screen}", session.median(name, "start"), "≤", 1.0, " s")
     session.target("memory after an hour", session.median("an hour", "mib"), "≤", 100.0, " MiB")
-    session.target("a tick with 10,000 sites", session.median("10,000 sites", "tick"), "≤", 250.0, " ms")
+    session.target("a tick with 10,000 sites", session.median("10,000 sites", "tick_max"), "≤", 250.0, " ms")
     session.target("a sort of 10,000 sites", session.median("10,000 sites", "sort"), "≤", 250.0, " ms")
 
 

@@ -103,19 +103,19 @@ def _out_of_reach(daemon: str, reach: Reach) -> str:
 
 
 def _pause(row: QueueRow | SiteRow) -> Offer:
-    target = _target(row)
-    waiting = _counted(row, row.ready)
+    target = f"{_target(row)} of {row.daemon}"
     if row.paused:
+        held = row.paused_items
         return Offer(
             key="pause",
-            title=f"Resume {target}",
-            question=f"Resume {target} of {row.daemon}: {waiting} {_wait(row.ready)}. It is paused: {row.paused}.",
+            title=f"Resume {_target(row)}",
+            question=f"Resume {target}: {_counted(row, held)} {_wait(held)}. It is paused {row.paused}.",
             request={"ask": "resume", **_names(row)},
         )
     return Offer(
         key="pause",
-        title=f"Pause {target}",
-        question=f"Pause {target} of {row.daemon}: {waiting} {_wait(row.ready)}. In flight items finish.",
+        title=f"Pause {_target(row)}",
+        question=f"Pause {target}: {_counted(row, row.ready)} {_wait(row.ready)}. In flight items finish.",
         request={"ask": "pause", **_names(row), "seconds": None},
         asks_reason=True,
     )

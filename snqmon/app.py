@@ -12,11 +12,13 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from textual.events import InputEvent
 from textual.theme import BUILTIN_THEMES
 
 from snqd.errors import SnqdError
 from snqmon import themes
 from snqmon.actions import Reach
+from snqmon.collector import Collector
 from snqmon.control import Control
 from snqmon.feeds.base import Player, Trust
 from snqmon.feeds.finding import looking_at
@@ -39,6 +41,7 @@ from snqmon.widgets.ascii_filter import AsciiFilter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from textual.events import Event
     from textual.filter import LineFilter
     from textual.screen import Screen
     from textual.timer import Timer
@@ -102,6 +105,7 @@ class Monitor(KeyedApp):
         """Of the trends in details: what was chosen in one holds for the next."""
         self._done = (0.0, "")
         self._ascii_filter = AsciiFilter()
+        self._collector = Collector(clock)
         self.problem = ""
         """Why it could not begin, in a line."""
 
@@ -120,7 +124,7 @@ class Monitor(KeyedApp):
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
-        self._pump = Pump(self.feed, self._feed_failed)
+        self._pump = Pump(self.feed, self._feed_failed, on_turned=self.world.keep_up)
         if not self._is_driven:
             self._look()
             return
@@ -136,6 +140,7 @@ class Monitor(KeyedApp):
         self._tick_every(FIRST_SECONDS)
 
     def on_unmount(self) -> None:
+        self._collector.end()
         if self._pump is not None:
             self._pump.stop()
         if self._terminal is not None:
@@ -173,14 +178,24 @@ class Monitor(KeyedApp):
         if self._is_hasty and self.world.daemons():
             self._is_hasty = False
             self._tick_every(self.refresh_seconds)
+            self.run_worker(self._settle_down(), group="settling")
         screen = self.front
         if self._stands_since is not None:
             if screen is not None:
                 screen.tick_bars()
             return
         self._look()
-        if screen is not None:
+        self.call_later(self._draw)  # a key that came meanwhile is answered first
+
+    def _draw(self) -> None:
+        if (screen := self.front) is not None:
             screen.tick()
+        self._collector.turn()
+
+    async def _settle_down(self) -> None:
+        """After the first picture: what would hold a key up is done while nobody has pressed one yet."""
+        await self.make_screens()
+        self._collector.begin()
 
     def _look(self) -> None:
         try:
@@ -291,6 +306,11 @@ class Monitor(KeyedApp):
         picture = self.export_screenshot(title=f"snqmon {self.world.glance().title}")
         ask_and_write(self, "this screen, as SVG,", self.current_mode, ".svg", lambda _name: picture)
 
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, InputEvent):
+            self._collector.touched()
+        await super().on_event(event)
+
     def delay_update(self, delay: float = 0.05) -> None:
         """Textual holds the screen for 50 ms when another one comes: half of what a key may take."""
         super().delay_update(min(delay, _SWITCH_SECONDS))
@@ -301,7 +321,7 @@ class Monitor(KeyedApp):
 
     def act_seek(self, seconds: float) -> None:
         if (player := self.player) is not None:
-            player.seek(max(0.0, min(player.length, player.position + seconds)))
+            player.seek(max(0.0, min(player.length, player.aim + seconds)))  # several presses add up
             self.turned()
 
     def act_speed(self, steps: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from snqmon.model.world import World
     from snqmon.options import Options
 
+_BREATH_SECONDS: Final = 0.05
 MODES: Final = ("overview", "queues", "workers", "sites", "events", "alarms")
 """The screens on digits, in the order of their tabs; their keys have the same ids."""
 
@@ -136,6 +138,13 @@ class KeyedApp(App[None]):
 
     # Going about
 
+    async def make_screens(self) -> None:
+        """Make the screens on digits before somebody goes there, with a breath for keys and the picture after each."""
+        for mode in MODES:
+            if mode not in self._screen_stacks:
+                await self._init_mode(mode)
+                await asyncio.sleep(_BREATH_SECONDS)
+
     def act_screen(self, mode: str) -> Any:
         return self._go(mode)
 
@@ -153,9 +162,8 @@ class KeyedApp(App[None]):
 
     def act_help(self) -> None:
         if (screen := self.front) is not None:
-            self.push_screen(
-                HelpScreen(screen.title_words, screen.measures, screen.columns, self.keymap.at(*self.places))
-            )
+            keys = sorted(self.keymap.at(*self.places), key=lambda key: key.where is Where.ANY)  # first those of here
+            self.push_screen(HelpScreen(screen.title_words, screen.measures, screen.columns, keys))
 
     async def action_follow(self, name: str) -> None:
         """Where an answer of the overview leads: to its screen, and its row there."""

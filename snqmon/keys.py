@@ -90,6 +90,8 @@ KEYS: Final[tuple[Key, ...]] = (
     _key("events", "5", "screen('events')", "Events", "What happened, newest last."),
     _key("alarms", "6", "screen('alarms')", "Alarms", "What the daemons themselves call bad."),
     _key("open", "enter", "open", "Open", "Open the row under the cursor.", _T, footer=True),
+    _key("jump", "o", "jump", "Go there", "Open the queue, worker or site that an event or an alarm is about.", _T,
+         footer=True),
     _key("back", "escape", "back", "Back", "Close what is open; on a list, show what the filter hides.", footer=True),
     _key("down", "j down", "move(1)", "Down", "One row down.", _T),
     _key("up", "k up", "move(-1)", "Up", "One row up.", _T),

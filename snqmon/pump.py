@@ -24,9 +24,12 @@ _LONGEST_SECONDS: Final = 60.0
 class Pump:
     """Begins at `start`, in the loop that is running."""
 
-    def __init__(self, feed: Feed, on_failure: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, feed: Feed, on_failure: Callable[[Exception], None], *, on_turned: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_turned` is called after each turn: something may have come."""
         self._feed = feed
-        self._on_failure = on_failure
+        self._on_failure, self._on_turned = on_failure, on_turned
         self._loop: asyncio.AbstractEventLoop | None = None
         self._descriptor = -1
         self._timer: asyncio.TimerHandle | None = None
@@ -56,6 +59,7 @@ class Pump:
         self.turns += 1
         try:
             seconds = self._feed.turn()
+            self._on_turned()
         except Exception as error:  # the screen stays, whatever a feed meets
             self._on_failure(error)
             self._watch(is_wanted=False)

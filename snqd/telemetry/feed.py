@@ -33,6 +33,8 @@ _AT_ONCE: Final = 256
 """Datagrams of one socket before the others have their turn."""
 _A_TURN: Final = 2048
 """Datagrams in one turn: a screen must stay alive whatever comes."""
+_TURN_SECONDS: Final = 0.02
+"""And so long, after which at most `_AT_ONCE` more are taken."""
 _MOST_SENDERS: Final = 256
 _KIND_AT: Final = 5
 _IDLE_SECONDS: Final = 1.0
@@ -165,9 +167,9 @@ class Feed:
 
     def _receive(self, now: float) -> bool:
         """Whether there is more to take than one turn allows."""
-        at = time.time()
+        at, until = time.time(), time.monotonic() + _TURN_SECONDS
         left = _A_TURN
-        while left > 0:
+        while left > 0 and time.monotonic() < until:
             ready = {descriptor for descriptor, _events in self._poll.poll(0)}
             if not ready:
                 return False

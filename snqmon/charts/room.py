@@ -8,6 +8,8 @@ CHART_WIDTH: Final = 56
 """Charts stand side by side when each has at least so many characters."""
 LEAST_CHART: Final = 6
 BEST_CHART: Final = 11
+TALLEST_CHART: Final = 22
+"""Where there is nothing below them."""
 LEAST_SECTIONS: Final = 4
 LEAST_TABLE: Final = 5
 """Lines, the heading among them."""
@@ -24,6 +26,11 @@ class Room(NamedTuple):
     below: int
     """Lines of the table or the text."""
 
+    @property
+    def taken(self) -> int:
+        """Lines in all."""
+        return self.sections + -(-self.charts // self.across) * self.chart_height + self.below
+
 
 def share(width: int, height: int, *, sections: int, charts: int, below: int) -> Room:
     """Of `height` lines, when the sections have `sections` lines, and the table or text `below` (0 = there is none).
@@ -34,6 +41,8 @@ def share(width: int, height: int, *, sections: int, charts: int, below: int) ->
     Room(sections=6, charts=1, across=1, chart_height=7, below=6)
     >>> share(200, 55, sections=14, charts=5, below=20)
     Room(sections=14, charts=5, across=3, chart_height=11, below=19)
+    >>> share(200, 55, sections=10, charts=3, below=0)
+    Room(sections=10, charts=3, across=3, chart_height=22, below=0)
     """
     table = min(below, LEAST_TABLE)
     across = min(charts, max(1, width // CHART_WIDTH)) if charts else 1
@@ -56,6 +65,8 @@ def share(width: int, height: int, *, sections: int, charts: int, below: int) ->
     first, left = first + more, left - more
     if below:
         table += left
+    elif down:
+        chart_height += min(TALLEST_CHART - chart_height, left // down)  # what is left then is blank, below them
     else:
         first += left
     return Room(first, min(charts, across * down), across, chart_height if down else 0, table)

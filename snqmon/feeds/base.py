@@ -95,6 +95,10 @@ class Player(Protocol):
         """Seconds from the begin of the recording."""
 
     @property
+    def aim(self) -> float:
+        """Where it is on its way to, in seconds from the begin; without a seek, its position."""
+
+    @property
     def length(self) -> float:
         """Seconds."""
 

@@ -76,6 +76,10 @@ class ReplayFeed:
         return max(0.0, self._now - self._tape.begin)
 
     @property
+    def aim(self) -> float:
+        return self.position if self._target is None else self._target - self._tape.begin
+
+    @property
     def length(self) -> float:
         return max(0.0, self._tape.end - self._tape.begin)
 

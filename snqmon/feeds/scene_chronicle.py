@@ -9,6 +9,7 @@ from snqd.telemetry import events
 from snqd.telemetry.facts import EventFact
 from snqd.telemetry.lines import level_of, message_of
 from snqmon.feeds.scene_cast import TRANSCODE_STACK
+from snqmon.feeds.scene_story import PAUSE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from snqd.telemetry.events import Event
     from snqd.telemetry.facts import AlarmFact
     from snqmon.feeds.scene_pairs import Pair
+    from snqmon.feeds.scene_story import Pause
     from snqmon.feeds.scene_workers import Hand
 
 _MOST_FAILURES: Final = 3
@@ -75,6 +77,24 @@ class Chronicle:
             ),
             at,
         )  # fmt: skip
+
+    def paused(self, pause: Pause, at: float) -> None:
+        self._tell(
+            events.Paused(
+                daemon=self._daemon, queue=pause.queue, site=pause.site, author=pause.author, reason=pause.reason,
+                until=at + PAUSE_SECONDS,
+            ),
+            at,
+        )  # fmt: skip
+
+    def resumed(self, pause: Pause, at: float) -> None:
+        lasted = float(pause.span.end - pause.span.begin)
+        self._tell(
+            events.Resumed(
+                daemon=self._daemon, queue=pause.queue, site=pause.site, author=pause.author, paused_seconds=lasted
+            ),
+            at,
+        )
 
     def ready(self, hand: Hand, queues: tuple[str, ...], at: float) -> None:
         self._tell(events.WorkerReady(worker=hand.name, pid=hand.pid, queues=queues, startup_seconds=0.41), at)

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from snqd.telemetry.facts import CanaryFact, DaemonFact, QueueFact, StoreFact
+from snqd.telemetry.pauses import words_of
 from snqmon.feeds import scene_story as story
 from snqmon.feeds.scene_cast import MEBIBYTE
 from snqmon.feeds.scene_chronicle import Chronicle
@@ -19,7 +20,7 @@ from snqmon.feeds.scene_workers import Hand, Item
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from snqd.telemetry.facts import AlarmFact, AnyFact, EventFact
+    from snqd.telemetry.facts import AlarmFact, AnyFact, EventFact, PauseFact
     from snqmon.feeds.scene_cast import DaemonCast
 
 VERSION: Final = "0.1.0"
@@ -64,7 +65,7 @@ class SceneDaemon:
             self._serve(group, second, at, left)
         ready = dict.fromkeys(came, 0)
         for pair in self._pairs:
-            ready[pair.queue.name] += pair.ready
+            ready[pair.queue.name] += 0 if self._is_paused(pair) else pair.ready
         for name, course in self._courses.items():
             course.note(came[name], left[name], ready[name])
         if tick % _CANARY_TICKS == 0 and _CANARY in came:
@@ -74,7 +75,9 @@ class SceneDaemon:
     def facts(self) -> list[AnyFact]:
         """All that holds after the last tick."""
         at = self._epoch + self._tick
-        facts: list[AnyFact] = [self._daemon_fact(at), self._store_fact(), *self._queue_facts(at)]
+        pauses = story.pause_facts(story.second_of(self._tick), at)
+        facts: list[AnyFact] = [self._daemon_fact(at, len(pauses)), self._store_fact(), *self._queue_facts(at, pauses)]
+        facts += pauses
         facts += [hand.fact(at) for hand in self._hands]
         facts += [
             hand.memory_fact(story.GROWING_QUEUE, story.GROWN_BYTES_PER_SECOND)
@@ -83,7 +86,7 @@ class SceneDaemon:
         ]
         if self._canary.sent:
             facts.append(self._canary)
-        facts += [pair.depth(self._tick, at) for pair in self._pairs]
+        facts += [pair.depth(self._tick, at, is_paused=self._is_paused(pair)) for pair in self._pairs]
         facts += [pair.flow() for pair in self._pairs]
         return facts
 
@@ -123,6 +126,11 @@ class SceneDaemon:
 
     def _happen(self, second: int, at: float) -> None:
         """What the story has for this second."""
+        for pause in story.PAUSES:
+            if second == pause.span.begin:
+                self._chronicle.paused(pause, at)
+            elif second == pause.span.end:
+                self._chronicle.resumed(pause, at)
         for hand in self._hands:
             if hand.is_starting and at - hand.spawned >= story.BACK_SECONDS - 0.1:
                 hand.is_starting = False
@@ -150,7 +158,7 @@ class SceneDaemon:
         budget = len(hands) * _EFFORT + self._debts[group]
         served: list[tuple[Pair, int]] = []
         count = failed = dead = 0
-        waiting = [pair for pair in pairs if pair.ready and not story.paused(pair.queue.name, second)]
+        waiting = [pair for pair in pairs if pair.ready and not self._is_paused(pair)]
         for pair in sorted(waiting, key=_oldest):
             if budget <= 0:
                 break
@@ -195,16 +203,19 @@ class SceneDaemon:
                 started = at - self._random.random() * pair.queue.run_seconds
                 hand.item = Item(self._chronicle.next_item(), pair, started)
 
+    def _is_paused(self, pair: Pair) -> bool:
+        return story.is_paused(pair.queue.name, pair.site, story.second_of(self._tick))
+
     def _pair(self, queue: str, site: str) -> Pair:
         return next(pair for pair in self._pairs if pair.queue.name == queue and pair.site == site)
 
-    def _queue_facts(self, at: float) -> Iterator[QueueFact]:
-        second = story.second_of(self._tick)
+    def _queue_facts(self, at: float, pauses: list[PauseFact]) -> Iterator[QueueFact]:
+        words = {fact.queue: words_of(fact) for fact in pauses if fact.queue and not fact.ended}
         for queue in self.cast.queues:
-            lag = max((pair.lag(self._tick) for pair in self._pairs if pair.queue is queue), default=0.0)
+            served = [pair for pair in self._pairs if pair.queue is queue and not self._is_paused(pair)]
+            lag = max((pair.lag(self._tick) for pair in served), default=0.0)
             workers = sum(hand.group == queue.group and not hand.is_starting for hand in self._hands)
-            paused = story.paused(queue.name, second)
-            yield self._courses[queue.name].fact(queue.name, workers, paused, lag, at)
+            yield self._courses[queue.name].fact(queue.name, workers, words.get(queue.name, ""), lag, at)
 
     def _store_fact(self) -> StoreFact:
         kind = self.cast.store.partition(":")[0].removesuffix("ql")
@@ -214,14 +225,15 @@ class SceneDaemon:
             pin_pid=0, pin_age_seconds=0.0, pin_query=""
         )  # fmt: skip
 
-    def _daemon_fact(self, at: float) -> DaemonFact:
+    def _daemon_fact(self, at: float, pauses: int) -> DaemonFact:
         passed = at - self.started
         return DaemonFact(
             version=VERSION, pid=4100, started=self.started, config_hash="5f1d2c0a", store=self.cast.store,
             workers_wanted=len(self._hands), hub_pid=4104, hub_started=self.started + 0.1,
             hub_cpu_seconds=round(passed * 0.004, 3), hub_rss_bytes=31 * MEBIBYTE,
             probe_seconds=round(passed * 0.002, 3), events_dropped=0, datagrams_sent=int(passed) * 9, bad_datagrams=0,
-            workers=len(self._hands), flows=len(self._pairs), depths=len(self._pairs), queues=len(self.cast.queues)
+            workers=len(self._hands), flows=len(self._pairs), depths=len(self._pairs), queues=len(self.cast.queues),
+            pauses=pauses
         )  # fmt: skip
 
 

@@ -107,10 +107,11 @@ class Pair:
             )  # fmt: skip
         return self._flow
 
-    def depth(self, tick: int, at: float) -> DepthFact:
+    def depth(self, tick: int, at: float, *, is_paused: bool) -> DepthFact:
+        ready, paused, lag = (0, self.ready, 0.0) if is_paused else (self.ready, 0, self.lag(tick))
         return DepthFact(
-            queue=self.queue.name, site=self.site, ready=self.ready, scheduled=self.scheduled_count,
-            in_flight=self.in_flight, lag_seconds=self.lag(tick), dead=self.dead, is_estimate=self.ready >= 2000, at=at,
+            queue=self.queue.name, site=self.site, ready=ready, scheduled=self.scheduled_count, paused=paused,
+            in_flight=self.in_flight, lag_seconds=lag, dead=self.dead, is_estimate=self.ready >= 2000, at=at,
             enqueued=self.handled + self.dead_lettered + self.ready + self.scheduled_count + self.in_flight
         )  # fmt: skip
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from snqd.telemetry.facts import PauseFact
+
 CYCLE_SECONDS: Final = 600
 OPENING: Final = 205
 """The second of the cycle at virtual time 0."""
@@ -29,9 +31,25 @@ OUTAGE: Final = Span(250, 330)
 """The other end of a queue of one site does not answer: failures, retries, dead letters, an alarm."""
 FAILING_QUEUE, FAILING_SITE, OUTAGE_FAILING = "webhook", "forum.example", 0.9
 
-PAUSE: Final = Span(360, 450)
-"""Somebody pauses a queue."""
-PAUSED_QUEUE, PAUSED_WORDS = "search", "by anna: the search index is being rebuilt"
+
+class Pause(NamedTuple):
+    """Somebody pauses a queue or a site, and resumes it. An empty name means all."""
+
+    queue: str
+    site: str
+    author: str
+    reason: str
+    span: Span
+
+
+PAUSES: Final = (
+    Pause("search", "", "anna", "the search index is being rebuilt", Span(360, 450)),
+    Pause("", "tiny.example", "ben", "its owner moves", Span(480, 530)),
+)
+PAUSE_SECONDS: Final = 600.0
+"""After so long it would end by itself."""
+TOLD_SECONDS: Final = 60
+"""So long after its end a pause is told of."""
 
 CRASH: Final = 170
 """A worker dies of a signal in the middle of an item."""
@@ -65,6 +83,17 @@ def failing(queue: str, site: str, second: int, usual: float) -> float:
     return OUTAGE_FAILING if is_out else usual
 
 
-def paused(queue: str, second: int) -> str:
-    """Why the queue is paused; empty = it is not."""
-    return PAUSED_WORDS if PAUSE.has(second) and queue == PAUSED_QUEUE else ""
+def is_paused(queue: str, site: str, second: int) -> bool:
+    """Whether items of this queue and site are not handed out."""
+    return any(pause.span.has(second) and pause.queue in ("", queue) and pause.site in ("", site) for pause in PAUSES)
+
+
+def pause_facts(second: int, at: float) -> list[PauseFact]:
+    """Those that hold, and those that ended within the last minute. `at`: the second's epoch time."""
+    told = []
+    for queue, site, author, reason, span in PAUSES:
+        if Span(span.begin, span.end + TOLD_SECONDS).has(second):
+            since, ended = at - (second - span.begin), 0.0 if span.has(second) else at - (second - span.end)
+            by = "" if span.has(second) else author
+            told.append(PauseFact(queue, site, author, reason, since, since + PAUSE_SECONDS, ended, by))
+    return told

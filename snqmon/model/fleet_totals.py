@@ -24,6 +24,8 @@ class FleetTotals(NamedTuple):
     scheduled: int | None
     in_flight: int | None
     dead: int | None
+    paused: int | None
+    """Items that would be ready, but for a pause."""
     is_estimate: bool
     in_rate: float | None
     out_rate: float | None
@@ -47,6 +49,7 @@ def fleet_totals(daemons: Sequence[DaemonRow]) -> FleetTotals:
         scheduled=sum(row.totals.scheduled for row in depths) if depths else None,
         in_flight=sum(row.totals.in_flight for row in depths) if depths else None,
         dead=sum(row.totals.dead for row in depths) if depths else None,
+        paused=sum(row.totals.paused for row in depths) if depths else None,
         is_estimate=any(row.is_estimate for row in depths),
         in_rate=_sum(row.in_rate for row in daemons),
         out_rate=_sum(row.out_rate for row in daemons),

@@ -93,18 +93,19 @@ class Glance:
     @cached_property
     def pace(self) -> Answer:
         question = "Is it keeping up?"
-        queues = [row for row in self._world.queues() if not row.paused]
-        totals = self.totals
-        if not queues:
+        totals, moving = self.totals, [row for row in self._world.queues() if not row.paused]
+        if not self._world.queues():
             return Answer(question, "no queue is known yet", Grade.DIM, "queues")
-        grade = max(max(row.lag_grade, row.ready_grade, row.state_grade) for row in queues)
-        worst = max(queues, key=lambda row: row.lag_seconds or 0.0)
-        ready = formats.count(totals.ready, is_estimate=totals.is_estimate)
-        lag = f", worst lag {formats.duration(worst.lag_seconds)} in {worst.queue}" if worst.lag_seconds else ""
+        grade = max((max(row.lag_grade, row.ready_grade, row.state_grade) for row in moving), default=Grade.LOOK)
+        worst = max(moving, key=lambda row: row.lag_seconds or 0.0, default=None)
+        ready = f"{formats.count(totals.ready, is_estimate=totals.is_estimate)} ready"
+        if totals.paused:
+            ready += f", {formats.count(totals.paused, is_estimate=totals.is_estimate)} paused"
         rates = f"in {formats.rate(totals.in_rate)}/s, out {formats.rate(totals.out_rate)}/s"
-        return Answer(
-            question, f"{ready} ready{lag}; {rates}", grade, "queues", worst.key if worst.lag_seconds else None
-        )
+        if worst is None or not worst.lag_seconds:
+            return Answer(question, f"{ready}; {rates}", grade, "queues")
+        lag = f"worst lag {formats.duration(worst.lag_seconds)} in {worst.queue}"
+        return Answer(question, f"{ready}, {lag}; {rates}", grade, "queues", worst.key)
 
     @cached_property
     def failing(self) -> Answer:
@@ -113,7 +114,8 @@ class Glance:
         parts = [f"{formats.rate(totals.fail_rate)}/s fail"]
         if totals.failed_share:
             parts[0] += f" ({formats.share(totals.failed_share)})"
-        parts.append(plural(totals.dead, "dead letter") if totals.dead is not None else "dead letters not known")
+        dead = plural(totals.dead, "dead letter") if totals.dead is not None else "dead letters not known"
+        parts.append(dead + (f" (+{formats.rate(totals.dead_rate)}/s)" if totals.dead_rate else ""))
         last = self.last_failure
         if last is not None:
             age = formats.duration(self._age(last))

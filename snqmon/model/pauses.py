@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snqd.telemetry.pauses import words_of
 from snqmon.model import formats
 
 if TYPE_CHECKING:
@@ -11,9 +12,8 @@ if TYPE_CHECKING:
 
 
 def site_pause(view: DaemonView, site: str) -> str:
-    """Why a whole site is paused; empty = it is not."""
+    """Why a whole site is paused, in the words that its queues would have; empty = it is not."""
     for fact in view.pauses.values():
         if fact.site == site and not fact.queue and not fact.ended:
-            by = f"by {fact.author}" if fact.author else ""
-            return formats.one_line(": ".join(part for part in (by, fact.reason) if part)) or "no reason was given"
+            return formats.one_line(words_of(fact))
     return ""

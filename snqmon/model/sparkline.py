@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import isnan, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,22 @@ def sparkline(
     known = [value for value in values if not isnan(value)]
     highest = top if top is not None else max(known, default=0.0)
     return "".join(GAP if isnan(value) else signs[_level(value, highest, len(signs))] for value in values)
+
+
+LEAST_TOPS: Final = {"ready": 7.0, "lag": 7.0, "in": 1.0, "out": 1.0, "failed": 1.0}
+"""What full height means at least, so that one item that waits does not look like a queue that is full: up to seven
+items or seconds each step of the blocks is one; rates begin at one a second."""
+
+
+def trend_line(values: Sequence[float], figure: str, width: int, signs: str = BLOCKS) -> str:
+    """The last minute of a figure in a table.
+
+    >>> trend_line([0, 1, 0], "ready", 3), trend_line([0, 3, 40], "ready", 3)
+    ('▁▂▁', '▁▂█')
+    """
+    values = resampled(values, width)
+    highest = max((value for value in values if not isnan(value)), default=0.0)
+    return sparkline(values, top=max(highest, LEAST_TOPS.get(figure, 0.0)), signs=signs)
 
 
 def _level(value: float, highest: float, levels: int) -> int:

@@ -78,9 +78,9 @@ def _of_queues(rows: Sequence[QueueRow]) -> Iterator[Trouble]:
     for row in rows:
         place = ("queues", row.key)
         if row.paused:
-            if row.ready:
-                said = f"queue {row.queue} is paused ({row.paused}): {_items(row)} wait"
-                yield Trouble(Grade.LOOK, 7, row.ready, said, *place)
+            if row.paused_items:
+                said = f"queue {row.queue} is paused {row.paused}; {plural(row.paused_items, 'item')} wait"
+                yield Trouble(Grade.LOOK, 7, row.paused_items, said, *place)
             continue
         if row.state and row.ready:
             yield Trouble(

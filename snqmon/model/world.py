@@ -58,6 +58,12 @@ class World:
         self.moments = {key: Moment(history, self.thresholds, self.now, signs) for key, history in histories}
         self._scene = _Scene(self)
 
+    def keep_up(self) -> None:
+        """Add what has just come to the totals. Without it the next look has to, and with thousands of sites a key that
+        is pressed then would wait for it."""
+        for view in self.feed.fleet.daemons.values():
+            view.totals()
+
     @property
     def has_many_daemons(self) -> bool:
         """Whether tables need the column that says whose row it is."""

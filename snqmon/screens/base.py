@@ -49,6 +49,12 @@ class MonitorScreen(TableKeys):
     title_words: str = ""
     """What it is called there."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        # A screen is given its styles when it is made. Unless it says that it has them, Textual reads all style sheets
+        # anew, twice, when it comes to the front for the first time.
+        self._css_update_count = self.app._css_update_count
+
     def compose(self) -> ComposeResult:
         yield TopBar()
         yield CrumbBar()
@@ -103,6 +109,8 @@ class MonitorScreen(TableKeys):
         if key.where is Where.CONTROL:
             offer = self.offer(key)
             return False if offer is None else None if offer.unavailable else True
+        if key.id == "jump":
+            return self.leads_to is not None
         if key.id == "back":
             return self.is_anything_hidden or len(self.monitor.screen_stack) > 1
         return True
@@ -177,7 +185,13 @@ class MonitorScreen(TableKeys):
         self.call_after_refresh(self.tick)
 
     def on_screen_resume(self) -> None:
-        self.call_after_refresh(self.tick)
+        """It comes to the front, and the first thing that is drawn is what is true now, if there is a size to draw it
+        in yet."""
+        bars = self.query(TopBar)
+        if bars and bars.first().size:
+            self.tick()
+        else:
+            self.call_after_refresh(self.tick)
 
     def on_fact_table_moved(self) -> None:
         self.query_one(KeyBar).show(self.monitor.hints())

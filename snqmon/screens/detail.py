@@ -19,25 +19,23 @@ from snqmon.model import formats
 from snqmon.model.course import Span
 from snqmon.model.details import Section, detail_of
 from snqmon.model.table_view import TableView
-from snqmon.model.tables import TABLES
 from snqmon.screens.base import MonitorScreen
 from snqmon.widgets.chart import ChartView
 from snqmon.widgets.detail_head import DetailHead
 from snqmon.widgets.fact_table import FactTable
-from snqmon.widgets.painting import Piece
+from snqmon.widgets.painting import Lines, Piece
 from snqmon.widgets.sections_view import SectionsView
 from snqmon.widgets.text_view import TextView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from textual.app import ComposeResult
 
     from snqmon.keys import Key as Stroke
-    from snqmon.model.columns import Key, Row
+    from snqmon.model.columns import Row
     from snqmon.model.details import Chart as Course
     from snqmon.model.details import Detail
-    from snqmon.model.world import World
 
 _UNITS: dict[Callable[..., str], Unit] = {
     formats.duration: Unit.SECONDS,
@@ -72,6 +70,7 @@ class DetailScreen(MonitorScreen):
         self._first_chart = 0
         self._gone_at: float | None = None
         self._room: Room | None = None
+        self._rest = 0
 
     def body(self) -> ComposeResult:
         is_ascii, detail = self.monitor.is_ascii, self.detail
@@ -85,6 +84,7 @@ class DetailScreen(MonitorScreen):
             yield FactTable(TableView(detail.table), is_ascii=is_ascii, classes="body")
         else:
             yield TextView(classes="body")  # also while there is no text: one may come, such as the stack of a worker
+            yield Lines(id="rest", classes="body")
 
     def on_mount(self) -> None:
         detail = self.detail
@@ -149,7 +149,7 @@ class DetailScreen(MonitorScreen):
     # The picture
 
     def draw(self) -> None:
-        row = found(self.world, self.detail.kind, self.detail.key)
+        row = self.world.find(self.detail.kind, self.detail.key)
         if row is not None:
             self.row, self._gone_at = row, None
             self.detail = detail_of(self.world, row)
@@ -171,14 +171,9 @@ class DetailScreen(MonitorScreen):
         jumps = (Section("Go to", detail.jumps),) if detail.jumps else ()
         sections.show((*detail.sections, *jumps) if detail.charts else (*jumps, *detail.sections))
         below = self._show_below(detail, is_dimmed=is_dimmed)
-        room = share(
-            width,
-            height - self.bars - head.height,
-            sections=sections.content_height,
-            charts=len(detail.charts),
-            below=below,
-        )
-        self._make_room(room)
+        height -= self.bars + head.height
+        room = share(width, height, sections=sections.content_height, charts=len(detail.charts), below=below)
+        self._make_room(room, height - room.taken)
         for place, view in enumerate(self.query(ChartView)):
             if place < room.charts and detail.charts:
                 course = detail.charts[(self._first_chart + place) % len(detail.charts)]
@@ -197,10 +192,14 @@ class DetailScreen(MonitorScreen):
         view.display = bool(lines)
         return len(lines)
 
-    def _make_room(self, room: Room) -> None:
-        if room == self._room:
+    def _make_room(self, room: Room, rest: int) -> None:
+        """`rest`: lines that nobody needs, so that the line of keys stays the last one."""
+        if (room, rest) == (self._room, self._rest):
             return
-        self._room = room
+        self._room, self._rest = room, rest
+        for blank in self.query("#rest"):
+            blank.display = rest > 0
+            blank.styles.height = rest
         self.query_one(SectionsView).styles.height = room.sections
         for below in (*self.query(FactTable), *self.query(TextView)):
             below.styles.height = room.below
@@ -275,7 +274,7 @@ class DetailScreen(MonitorScreen):
 
     def on_sections_view_followed(self, event: SectionsView.Followed) -> None:
         event.stop()
-        row = found(self.world, event.table, event.key)
+        row = self.world.find(event.table, event.key)
         if row is not None:
             self.monitor.open_row(row)
         else:
@@ -295,15 +294,6 @@ _HOW = (
 _OF_TABLES = frozenset({"filter", "sort", "reverse", "troubled", "wide", "export"})
 _LASTING = frozenset({"events", "dead"})
 """Kinds of things that do not change, and are not gone because the list that they were in is."""
-
-
-def found(world: World, kind: str, key: Key) -> Row | None:
-    """The row of a table with this key, as it is now."""
-    table = TABLES.get(kind)
-    if table is None:
-        return None
-    rows: Iterable[Row] = table.rows(world)
-    return next((row for row in rows if row.key == key), None)
 
 
 def drawn(course: Course, span: Span) -> Chart:

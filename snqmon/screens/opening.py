@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from snqmon.model.details import detail_of
 from snqmon.model.rows import PairRow
-from snqmon.screens.detail import DetailScreen, found
+from snqmon.screens.detail import DetailScreen
 
 if TYPE_CHECKING:
     from snqmon.model.columns import Row
@@ -28,4 +28,4 @@ def _of_pair(world: World, pair: PairRow, within: MonitorScreen | None) -> Row |
     """Of a queue's site the site, of a site's queue the queue: what one does not look at already."""
     is_of_queue = isinstance(within, DetailScreen) and within.detail.kind == "queues"
     kind, name = ("sites", pair.site) if is_of_queue else ("queues", pair.queue)
-    return found(world, kind, (pair.daemon, name))
+    return world.find(kind, (pair.daemon, name))

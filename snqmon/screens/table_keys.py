@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.screen import Screen
 
 from snqd.telemetry.words import plural
+from snqmon.model.details import places_of
 from snqmon.model.export import as_text, exported
+from snqmon.model.rows import AlarmRow, EventRow
 from snqmon.screens.writing import ask_and_write
 from snqmon.widgets.filter_bar import FilterBar
 
 if TYPE_CHECKING:
     from snqmon.app import Monitor
+    from snqmon.model.columns import Key
     from snqmon.model.world import World
     from snqmon.widgets.fact_table import FactTable
 
@@ -58,6 +61,24 @@ class TableKeys(Screen[None]):
     def act_open(self) -> None:
         if (table := self.table) is not None:
             table.open()
+
+    @property
+    def leads_to(self) -> tuple[str, Key] | None:
+        """The table and the row that the event or the alarm under the cursor is about; None = it is about none."""
+        row = self.table.row if self.table is not None else None
+        if not isinstance(row, EventRow | AlarmRow):
+            return None
+        return next((line.row for line in places_of(row)), None)
+
+    def act_jump(self) -> None:
+        """Open what it is about, without its own detail in between."""
+        if (place := self.leads_to) is None:
+            return
+        row = self.world.find(*place)
+        if row is not None:
+            self.monitor.open_row(row)
+        else:
+            self.notify(f"{place[1][-1]} is not known any more", severity="warning", timeout=3, markup=False)
 
     def on_fact_table_row_clicked(self, event: FactTable.RowClicked) -> None:
         event.stop()

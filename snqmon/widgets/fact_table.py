@@ -7,7 +7,7 @@ What is shown and where the cursor is decides its `TableView`. Until somebody ha
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from rich.segment import Segment
 from textual.geometry import Region, Size
@@ -17,7 +17,8 @@ from textual.strip import Strip
 
 from snqmon.model.cells import PLAIN_SIGNS, SIGNS, Cell, Grade
 from snqmon.model.columns import Column, Key, Row, shown
-from snqmon.widgets.painting import MEANINGS, OF_GRADE, Palette, cells, fit
+from snqmon.widgets.painting import OF_GRADE, cells, fit
+from snqmon.widgets.palette import Palette
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,7 +53,6 @@ class _Line(NamedTuple):
 
 
 class FactTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(MEANINGS)
     DEFAULT_CSS = """
     FactTable { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     """

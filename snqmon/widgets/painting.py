@@ -6,7 +6,7 @@ only lines that differ from what stands there are painted, so that a quiet scree
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -15,20 +15,15 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from snqmon.model.cells import Grade
+from snqmon.widgets.palette import Palette
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.style import Style
     from textual import events
 
 PLAIN: Final = ""
 """No meaning: the colours of the widget itself."""
-MEANINGS: Final = frozenset(
-    f"meaning--{name}"
-    for name in ("good", "look", "act", "dim", "mark", "bold", "rule", "trend", "cursor", "blurred", "flash")
-)
-"""Component classes; `monitor.tcss` gives them their colours."""
 OF_GRADE: Final = {Grade.DIM: "dim", Grade.GOOD: PLAIN, Grade.LOOK: "look", Grade.ACT: "act"}
 """Good figures are plain: a table of green figures would say nothing."""
 
@@ -65,33 +60,9 @@ def fit(text: str, width: int, *, is_right: bool = False, more: str = "…") -> 
     return set_cell_size(text, width - len(more)) + more
 
 
-class Palette:
-    """The styles of a widget by meaning, resolved once and kept until its style changes."""
-
-    def __init__(self, widget: Widget) -> None:
-        self._widget = widget
-        self._styles: dict[tuple[str, ...], Style] = {}
-
-    def style(self, *meanings: str) -> Style:
-        """The widget's own style with these upon it, in this order."""
-        found = self._styles.get(meanings)
-        if found is None:
-            found = self._widget.rich_style
-            for meaning in meanings:
-                if meaning:
-                    found += self._widget.get_component_rich_style(f"meaning--{meaning}", partial=True)
-            self._styles[meanings] = found
-        return found
-
-    def forget(self) -> None:
-        """The theme has changed."""
-        self._styles.clear()
-
-
 class Lines(Widget):
     """A few lines of pieces. A click on a piece with an action runs it."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(MEANINGS)
     DEFAULT_CSS = "Lines { height: 1; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -10,7 +10,8 @@ from textual.scroll_view import ScrollView
 
 from snqmon.charts.blocks import Place, height_of, pack
 from snqmon.model.cells import PLAIN_SIGNS, SIGNS
-from snqmon.widgets.painting import MEANINGS, OF_GRADE, Palette, Piece, cells, fit, strip, width_of
+from snqmon.widgets.painting import OF_GRADE, Piece, cells, fit, strip, width_of
+from snqmon.widgets.palette import Palette
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ MARGIN: Final = 1
 
 
 class SectionsView(ScrollView, can_focus=True, inherit_bindings=False):
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(MEANINGS)
     DEFAULT_CSS = """
     SectionsView { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
     """

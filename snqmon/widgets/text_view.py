@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 
-from snqmon.widgets.painting import MEANINGS, Palette, Piece, cells, strip
+from snqmon.widgets.painting import Piece, cells, strip
+from snqmon.widgets.palette import Palette
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 class TextView(ScrollView, can_focus=True, inherit_bindings=False):
     """Lines that are too long go on in the next one, indented, so that nothing is cut."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(MEANINGS)
     DEFAULT_CSS = """
     TextView { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
     """

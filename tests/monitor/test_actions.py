@@ -11,8 +11,8 @@ from tests.support.worlds import world_of
 
 HERE = Reach(True, frozenset({"main@host"}))
 WORLD = world_of(
-    queue("mail"), queue("push", paused="by bob: repair"), depth("mail", ready=1204, dead=12), flow("mail"),
-    depth("push", ready=1), busy(1), worker(2, state="fatal", pid=0), alarm("lag"),
+    queue("mail"), queue("push", paused="by bob since noon: repair"), depth("mail", ready=1204, dead=12), flow("mail"),
+    depth("push", paused=1), busy(1), worker(2, state="fatal", pid=0), alarm("lag"),
 )  # fmt: skip
 MAIL, PUSH = WORLD.queues()
 BUSY, FATAL = WORLD.workers()
@@ -25,9 +25,9 @@ LETTER = DeadRow("main@host", DeadLetter(id=7, queue="mail", site="a", reason="a
     [
         ("pause", MAIL, "Pause queue mail of main@host: 1,204 items wait. In flight items finish.",
          {"ask": "pause", "queue": "mail", "site": None, "seconds": None, "author": "ann"}),
-        ("pause", PUSH, "Resume queue push of main@host: 1 item waits. It is paused: by bob: repair.",
+        ("pause", PUSH, "Resume queue push of main@host: 1 item waits. It is paused by bob since noon: repair.",
          {"ask": "resume", "queue": "push", "site": None, "author": "ann"}),
-        ("pause", SITE, "Pause site a.example of main@host: 1,205 items wait. In flight items finish.",
+        ("pause", SITE, "Pause site a.example of main@host: 1,204 items wait. In flight items finish.",
          {"ask": "pause", "queue": None, "site": "a.example", "seconds": None, "author": "ann"}),
         ("dead", MAIL, "", {"ask": "dead", "queue": "mail", "site": None, "limit": 200, "after": None}),
         ("retry", MAIL, "Retry 12 dead letters of queue mail of main@host: back into the queue, to be tried "

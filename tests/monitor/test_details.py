@@ -65,9 +65,10 @@ def test_a_queue() -> None:
 
 
 def test_a_queue_that_is_paused_says_by_whom() -> None:
-    detail = opened(world_of(queue(paused="by ann: repair"), depth(ready=3)), "queues", KEY)
+    detail = opened(world_of(queue(paused="by ann: repair"), depth(paused=3)), "queues", KEY)
 
     assert text_of(detail)["Now"]["paused"] == "by ann: repair"
+    assert text_of(detail)["Now"]["held by it"] == "3"
     assert detail.why is not None
     assert detail.why.cause is Cause.PAUSED
 

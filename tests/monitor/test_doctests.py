@@ -10,7 +10,9 @@ import pytest
 MODULES = ("formats", "sparkline", "thresholds")
 
 
-@pytest.mark.parametrize("name", [*(f"snqmon.model.{module}" for module in MODULES), "snqmon.keys"])
+@pytest.mark.parametrize(
+    "name", [*(f"snqmon.model.{module}" for module in MODULES), "snqmon.keys", "snqmon.web_address"]
+)
 def test_examples_of_docstrings(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name), raise_on_error=False)
 

@@ -123,6 +123,7 @@ def test_a_cycle_has_all_that_an_operator_meets() -> None:
     scene = opened()
     raised: set[tuple[str, bool]] = set()
     paused: set[str] = set()
+    held = 0
     highest = 0.0
     names: set[str] = set()
     scene.go_to(0)
@@ -131,6 +132,8 @@ def test_a_cycle_has_all_that_an_operator_meets() -> None:
         scene.go_to(second)
         raised |= {(alarm.name, alarm.is_raised) for alarm in view.alarms.values()}
         paused |= {fact.paused for fact in view.queues.values() if fact.paused}
+        paused |= {f"site {fact.site}" for fact in view.pauses.values() if fact.site and not fact.ended}
+        held = max(held, view.totals().paused)
         highest = max(highest, view.totals().lag_seconds)
         names |= {event.name for event in view.events}
         assert view.is_complete
@@ -138,10 +141,13 @@ def test_a_cycle_has_all_that_an_operator_meets() -> None:
 
     assert {("lag", True), ("lag", False), ("dead_letters", True), ("memory", True)} <= raised
     assert any("search index" in words for words in paused)
+    assert "site tiny.example" in paused
+    assert held > 100
     assert 30 < highest < 300
     assert {
         "WorkerExited", "ItemCrashed", "ItemsReclaimed", "WorkerSpawned", "WorkerReady", "ItemFailed",
         "ItemDeadLettered", "ItemSlow", "AlarmRaised", "AlarmCleared", "MemoryRestart",
+        "Paused", "Resumed",
     } <= names  # fmt: skip
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from snqmon import themes
 from snqmon.model.cells import Cell, Grade
 from snqmon.model.columns import Column, Table
 from snqmon.model.table_view import TableView
 from snqmon.widgets.fact_table import FactTable
-from snqmon.widgets.painting import MEANINGS, cells, fit
+from snqmon.widgets.painting import cells, fit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -50,10 +51,10 @@ def table(formatted: list[str]) -> Table[Line]:
 
 
 class Host(App[None]):
-    CSS = "\n".join(f".{meaning} {{ text-style: none; }}" for meaning in sorted(MEANINGS))
-
     def __init__(self, *, is_tail: bool) -> None:
         super().__init__()
+        self.register_theme(themes.DARK)
+        self.theme = themes.DARK.name
         self.formatted: list[str] = []
         self.view = TableView(table(self.formatted))
         self.is_tail = is_tail

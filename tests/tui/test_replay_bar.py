@@ -27,6 +27,10 @@ class Playing:
     is_paused: bool = False
     is_seeking: bool = False
 
+    @property
+    def aim(self) -> float:
+        return self.position
+
     def pause(self, *, is_paused: bool) -> None:
         self.is_paused = is_paused
 

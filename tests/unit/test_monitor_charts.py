@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snqmon.charts.blocks import pack
 from snqmon.charts.drawing import LEAST_HEIGHT, LEAST_WIDTH, Chart, Piece, Series, draw
-from snqmon.charts.room import LEAST_CHART, share
+from snqmon.charts.room import LEAST_CHART, TALLEST_CHART, share
 from snqmon.charts.scale import Unit, mark_words, scale_for
 from snqmon.model import formats
 from snqmon.model.cells import Cell
@@ -175,7 +175,8 @@ class TestRoom:
         room = share(width, height, sections=sections, charts=charts, below=below)
         rows = -(-room.charts // room.across)
 
-        assert room.sections + rows * room.chart_height + room.below == height
+        left = height - room.sections - rows * room.chart_height - room.below
+        assert left == 0 or (not below and rows and (room.chart_height == TALLEST_CHART or 0 < left < rows))
         assert room.charts <= charts
         assert room.charts == 0 or room.chart_height >= LEAST_CHART
         assert not below or not height or room.below > 0

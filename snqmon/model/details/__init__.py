@@ -9,7 +9,7 @@ from snqmon.model.details.base import Chart, Detail, Line, Section
 from snqmon.model.details.daemon import daemon_detail
 from snqmon.model.details.queue import queue_detail
 from snqmon.model.details.site import site_detail
-from snqmon.model.details.told import alarm_detail, dead_detail, event_detail
+from snqmon.model.details.told import alarm_detail, dead_detail, event_detail, places_of
 from snqmon.model.details.worker import worker_detail
 from snqmon.model.rows import AlarmRow, DaemonRow, EventRow, QueueRow, SiteRow, WorkerRow
 
@@ -34,4 +34,4 @@ def detail_of(world: World, row: object) -> Detail:
     return _DETAILS[type(row)](world, row)
 
 
-__all__ = ["Chart", "Detail", "Line", "Section", "detail_of"]
+__all__ = ["Chart", "Detail", "Line", "Section", "detail_of", "places_of"]

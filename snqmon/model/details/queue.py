@@ -50,6 +50,7 @@ def _now(row: QueueRow) -> Section:
     lines.append(line("workers", formats.count(row.workers), definition="Living workers here that serve the queue."))
     if row.paused:
         lines.append(Line("paused", Cell(row.paused, Grade.LOOK), "By whom and why."))
+        lines.append(column_line(QUEUES, "paused_items", row, "held by it"))
     elif row.state:
         lines.append(Line("state", Cell(row.state, row.state_grade), "Who could take its items."))
     return Section("Now", tuple(lines))

@@ -50,6 +50,7 @@ def _now(row: SiteRow) -> Section:
     lines = [column_line(SITES, key, row) for key in keys]
     if row.paused:
         lines.append(Line("paused", Cell(row.paused, Grade.LOOK), "By whom and why."))
+        lines.append(column_line(SITES, "paused_items", row, "held by it"))
     return Section("Now", tuple(lines))
 
 

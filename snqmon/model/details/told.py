@@ -8,13 +8,13 @@ from snqmon.model import formats
 from snqmon.model.cells import Cell, Grade
 from snqmon.model.details.base import Detail, Line, Section, column_line, line, some
 from snqmon.model.details.happened import happened
+from snqmon.model.rows import AlarmRow, EventRow
 from snqmon.model.tables import ALARMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from snqmon.model.dead import DeadRow
-    from snqmon.model.rows import AlarmRow, EventRow
     from snqmon.model.world import World
 
 _LONG: Final = ("traceback", "stack")
@@ -22,9 +22,20 @@ _OF_QUEUES: Final = frozenset({"lag", "failures", "stalled", "no_handler", "dead
 _OF_WORKERS: Final = frozenset({"fatal", "memory"})
 
 
+def places_of(row: EventRow | AlarmRow | DeadRow) -> tuple[Line, ...]:
+    """The rows that it is about, the one that matters most first; each as a line that leads there."""
+    if isinstance(row, EventRow):
+        about = _of_alarm(row.fact.fields) or {"queue": row.queue, "site": row.site, "worker": row.worker}
+        if row.name.startswith("Worker"):
+            about = {"worker": about.pop("worker", ""), **about}
+        return _places(row.daemon, about)
+    if isinstance(row, AlarmRow):
+        return _places(row.daemon, _of_alarm({"name": row.name, "subject": row.subject}))
+    return _places(row.daemon, {"queue": row.queue, "site": row.site})
+
+
 def event_detail(_world: World, row: EventRow) -> Detail:
     fields = row.fact.fields
-    about = _of_alarm(fields) or {"queue": row.queue, "site": row.site, "worker": row.worker}
     lines = [line("when", formats.moment(row.at)), line("daemon", row.daemon), line("level", row.level, row.grade)]
     lines += [line(name, _words(value)) for name, value in fields.items() if name not in _LONG]
     return Detail(
@@ -35,7 +46,7 @@ def event_detail(_world: World, row: EventRow) -> Detail:
         summary=row.message,
         sections=(Section("Fields", tuple(lines), columns=0),),
         texts=tuple((name, str(fields[name])) for name in _LONG if fields.get(name)),
-        jumps=_places(row.daemon, **about),
+        jumps=places_of(row),
     )
 
 
@@ -47,7 +58,6 @@ def _of_alarm(fields: Mapping[str, Any]) -> dict[str, str]:
 
 def alarm_detail(world: World, row: AlarmRow) -> Detail:
     is_queue = row.name in _OF_QUEUES
-    worker = row.subject if row.name in _OF_WORKERS else ""
     return Detail(
         title=f"alarm {row.name} of {row.subject}",
         kind="alarms",
@@ -66,7 +76,7 @@ def alarm_detail(world: World, row: AlarmRow) -> Detail:
             happened(world, row.daemon, **({"queue": row.subject} if is_queue else {"subject": row.subject})),
         ]),
         why=world.why(row.daemon, row.subject) if is_queue else None,
-        jumps=_places(row.daemon, queue=row.subject if is_queue else "", worker=worker),
+        jumps=places_of(row),
     )  # fmt: skip
 
 
@@ -95,13 +105,13 @@ def dead_detail(_world: World, row: DeadRow) -> Detail:
             ),
         ]),
         texts=tuple((name, text) for name, text in (("error", letter.error), ("traceback", letter.traceback)) if text),
-        jumps=_places(row.daemon, queue=row.queue, site=row.site),
+        jumps=places_of(row),
     )  # fmt: skip
 
 
-def _places(daemon: str, *, queue: str = "", site: str = "", worker: str = "") -> tuple[Line, ...]:
-    found = (("queue", "queues", queue), ("site", "sites", site), ("worker", "workers", worker))
-    return tuple(Line(label, Cell(name), "", (table, (daemon, name))) for label, table, name in found if name)
+def _places(daemon: str, about: Mapping[str, str]) -> tuple[Line, ...]:
+    """`about`: names by what they are the names of, in the order in which they are shown."""
+    return tuple(Line(kind, Cell(name), "", (f"{kind}s", (daemon, name))) for kind, name in about.items() if name)
 
 
 def _attempt(number: int, entry: Any) -> Line:

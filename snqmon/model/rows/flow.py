@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snqmon.model.course import Span
-from snqmon.model.sparkline import sparkline
+from snqmon.model.sparkline import trend_line
 from snqmon.model.track import DEAD_LETTERED, FAILED, RETRIED, ended_of, out_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class FlowRow:
     def dead(self) -> int | None:
         """Dead letters that lie in the store."""
         return self.totals.dead if self.moment.is_measured else None
+
+    @property
+    def paused_items(self) -> int | None:
+        """Would be ready, but for a pause."""
+        return self.totals.paused if self.moment.is_measured else None
 
     @property
     def is_estimate(self) -> bool:
@@ -128,4 +133,4 @@ class FlowRow:
 
     def trend(self, figure: str = "ready", width: int = TREND_WIDTH) -> str:
         """The last minute of a figure as a sparkline."""
-        return sparkline(self.course(figure), width, signs=self.moment.signs)
+        return trend_line(self.course(figure), figure, width, self.moment.signs)

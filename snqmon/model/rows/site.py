@@ -28,12 +28,17 @@ class SiteRow(FlowRow):
 
     @property
     def text(self) -> str:
-        return f"{self.site} {self.moment.key}"
+        return f"{self.site} {self.moment.key} {self.state}"
 
     @property
     def paused(self) -> str:
         """Why it is paused; empty = it is not."""
         return site_pause(self.moment.view, self.site)
+
+    @property
+    def state(self) -> str:
+        """In a word; empty = as it should be."""
+        return "paused" if self.paused else ""
 
     @property
     def in_rate(self) -> float | None:
@@ -67,6 +72,11 @@ class SiteRow(FlowRow):
     def run_seconds(self) -> float:
         """Running time since the daemon's boot."""
         return self.totals.run_seconds
+
+    @property
+    def pause_grade(self) -> Grade:
+        """Paused is as somebody wants it, so it is for looking only."""
+        return Grade.LOOK if self.paused else Grade.GOOD
 
     @property
     def lag_grade(self) -> Grade:

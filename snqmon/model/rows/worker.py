@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from snqmon.model.cells import Grade
 from snqmon.model.course import Span
 from snqmon.model.formats import duration, one_line
-from snqmon.model.sparkline import sparkline
+from snqmon.model.sparkline import trend_line
 from snqmon.model.thresholds import state_grade
 
 if TYPE_CHECKING:
@@ -209,4 +209,4 @@ class WorkerRow:
         return courses.values(figure, span, self.moment.now) if courses is not None else []
 
     def trend(self, figure: str = "handled", width: int = 12) -> str:
-        return sparkline(self.course(figure), width, signs=self.moment.signs)
+        return trend_line(self.course(figure), figure, width, self.moment.signs)

@@ -38,6 +38,11 @@ EVENTS: Table[EventRow] = Table(
 )  # fmt: skip
 
 
+def _alarm_state(row: AlarmRow) -> Cell:
+    """Without a sign: that stands with the name, for which there is always room."""
+    return Cell("raised", Grade.GOOD) if row.is_raised else Cell("cleared", Grade.DIM)
+
+
 def _since(row: AlarmRow) -> Cell:
     return Cell(formats.duration(row.since_seconds), Grade.GOOD if row.is_raised else Grade.DIM)
 
@@ -52,10 +57,10 @@ ALARMS: Table[AlarmRow] = Table(
     columns=(
         parts.daemon(),
         Column("is_raised", "state", 9, "Raised, or cleared a short while ago.", value=lambda row: int(row.grade),
-               cell=lambda row: Cell("raised" if row.is_raised else "cleared", row.grade), is_right=False, keep=90),
+               cell=_alarm_state, is_right=False, keep=90),
         Column("since_seconds", "since", 7, "How long it has been so.",
                value=lambda row: row.since_seconds, cell=_since, keep=95),
-        parts.name("name", "alarm", 13, "Which alarm: docs/configuration.md has each."),
+        parts.name("name", "alarm", 14, "Which alarm: docs/configuration.md has each.", grade="grade"),
         parts.name("subject", "about", 18, "The queue, worker or store that it is about.", keep=97),
         parts.name("message", "message", 0, "What is bad, in a sentence."),
         Column("value", "value", 9, "The figure that is judged, in the unit of its threshold.",

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def _state(row: QueueRow) -> Cell:
-    return Cell(row.state, row.state_grade if row.state else Grade.DIM)
+    waits = f" {formats.count(row.paused_items)}" if row.paused and row.paused_items else ""
+    return Cell(row.state + waits, row.state_grade if row.state else Grade.DIM)
 
 
 def _drain(row: QueueRow) -> Cell:
@@ -47,7 +48,8 @@ QUEUES: Table[QueueRow] = Table(
         parts.daemon(),
         parts.name("queue", "queue", 0, "The queue's name."),
         Column(
-            "state", "state", 11, "Paused, no worker or no handler; empty = as it should be.",
+            "state", "state", 14,
+            "Paused, and how many items wait for its end; no worker or no handler; empty = as it should be.",
             value=lambda row: row.state or None, cell=_state, is_right=False, keep=85, is_descending=False,
         ),
         parts.lag(),
@@ -70,6 +72,7 @@ QUEUES: Table[QueueRow] = Table(
         parts.items("dead", "dead", "Dead letters of this queue in the store.", keep=65),
         parts.number("workers", "wkrs", 5, "Living workers of this daemon that serve the queue.", keep=40),
         parts.trend("ready", "depth 1 min", "Depth over the last minute, five seconds to a character.", keep=70),
+        parts.items("paused_items", "paused", "Items that would be ready, but for a pause.", keep=31, is_wide=True),
         parts.share("failed_share", "fail%", "Failed handlings, of all that ended within the last minute.", keep=30,
                     grade="failed_grade", is_wide=True),
         parts.rate("retry_rate", "retry/s", "Handlers per second that asked for a later attempt.", keep=20,

@@ -12,6 +12,12 @@ from snqmon.model.tables import parts
 if TYPE_CHECKING:
     from snqmon.model.rows.site import SiteRow
 
+
+def _state(row: SiteRow) -> Cell:
+    waits = f" {formats.count(row.paused_items)}" if row.state and row.paused_items else ""
+    return Cell(row.state + waits, row.pause_grade)
+
+
 SITES: Table[SiteRow] = Table(
     name="sites",
     title="Sites",
@@ -22,7 +28,12 @@ SITES: Table[SiteRow] = Table(
     ),
     columns=(
         parts.daemon(),
-        parts.name("site", "site", 0, "The site's name."),
+        parts.name("site", "site", 0, "The site's name; with a sign while the whole site is paused.",
+                   grade="pause_grade"),
+        Column(
+            "state", "state", 14, "Paused, and how many items wait for its end; empty = as it should be.",
+            value=lambda row: row.state or None, cell=_state, is_right=False, keep=38, is_descending=False,
+        ),
         parts.share("slots_share", "slots", "Share of the running time of all sites, over the last minute.", keep=93,
                     grade="slots_grade"),
         parts.number("slots", "busy", 5, "Workers whose longest item is of this site, now.", keep=60),
@@ -41,6 +52,7 @@ SITES: Table[SiteRow] = Table(
         parts.timing("run", 1, keep=41),
         parts.trend("out", "out 1 min", "Out-rate over the last minute, five seconds to a character; empty when there "
                     "are too many sites for each to have a course, until it is opened.", keep=35),
+        parts.items("paused_items", "paused", "Items that would be ready, but for a pause.", keep=26, is_wide=True),
         parts.share("handled_share", "items", "Share of the items handled for all sites, over the last minute.",
                     keep=25, is_wide=True),
         parts.share("slots_share_ever", "slots∑", "Share of the running time of all sites, since the daemon's boot.",
