@@ -12,6 +12,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from textual.drivers.linux_driver import LinuxDriver
 from textual.events import InputEvent
 from textual.theme import BUILTIN_THEMES
 
@@ -20,6 +21,7 @@ from snqmon import themes
 from snqmon.actions import Reach
 from snqmon.collector import Collector
 from snqmon.control import Control
+from snqmon.driver import PromptDriver
 from snqmon.feeds.base import Player, Trust
 from snqmon.feeds.finding import looking_at
 from snqmon.keyed_app import KeyedApp
@@ -41,6 +43,7 @@ from snqmon.widgets.ascii_filter import AsciiFilter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from textual.driver import Driver
     from textual.events import Event
     from textual.filter import LineFilter
     from textual.screen import Screen
@@ -305,6 +308,11 @@ class Monitor(KeyedApp):
         """As it is now, and not with the question for the file's name upon it."""
         picture = self.export_screenshot(title=f"snqmon {self.world.glance().title}")
         ask_and_write(self, "this screen, as SVG,", self.current_mode, ".svg", lambda _name: picture)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Ours in a terminal; Textual's for pages and tests."""
+        found = super().get_driver_class()
+        return PromptDriver if found is LinuxDriver else found
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, InputEvent):

@@ -150,9 +150,12 @@ class KeyedApp(App[None]):
 
     async def _go(self, mode: str) -> None:
         """To a screen; what is open over it is closed if it is the one where we are."""
+        before = self.current_mode
         while mode == self.current_mode and len(self.screen_stack) > 1:
             await self.pop_screen()
         await self.switch_mode(mode)
+        if (screen := self.front) is not None and mode != before:
+            screen.come_up_to_date()  # the next key may have been typed already
 
     def act_quit(self) -> None:
         self.exit()

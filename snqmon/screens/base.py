@@ -54,6 +54,7 @@ class MonitorScreen(TableKeys):
         # A screen is given its styles when it is made. Unless it says that it has them, Textual reads all style sheets
         # anew, twice, when it comes to the front for the first time.
         self._css_update_count = self.app._css_update_count
+        self._is_up_to_date = False
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -185,13 +186,19 @@ class MonitorScreen(TableKeys):
         self.call_after_refresh(self.tick)
 
     def on_screen_resume(self) -> None:
-        """It comes to the front, and the first thing that is drawn is what is true now, if there is a size to draw it
-        in yet."""
-        bars = self.query(TopBar)
-        if bars and bars.first().size:
-            self.tick()
+        if self._is_up_to_date or self.come_up_to_date():
+            self._is_up_to_date = False
         else:
             self.call_after_refresh(self.tick)
+
+    def come_up_to_date(self) -> bool:
+        """It comes to the front: the first thing that is drawn, and that keys act upon, is what is true now. Whether
+        there is a size to draw it in yet."""
+        bars = self.query(TopBar)
+        self._is_up_to_date = bool(bars and bars.first().size)
+        if self._is_up_to_date:
+            self.tick()
+        return self._is_up_to_date
 
     def on_fact_table_moved(self) -> None:
         self.query_one(KeyBar).show(self.monitor.hints())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqmon.collector import CALM_SECONDS, INTERVAL_SECONDS, LONGEST_SECONDS, Collector
+from snqmon.collector import CALM_SECONDS, LONGEST_SECONDS, OFTEN_SECONDS, SELDOM_SECONDS, Collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,31 +45,48 @@ def garbage() -> weakref.ref[Node]:
     return weakref.ref(Node())
 
 
-def test_what_is_in_cycles_is_freed_once_in_a_while(collector: Collector, clock: Clock) -> None:
+def test_what_is_new_and_in_cycles_is_freed_soon_also_while_keys_are_pressed(
+    collector: Collector, clock: Clock
+) -> None:
     left = garbage()
-    clock.now += INTERVAL_SECONDS - 1
-    assert not collector.turn()
+    clock.now += OFTEN_SECONDS - 1
+    collector.touched()
+    collector.turn()
+    assert left() is not None
 
     clock.now += 1
-    assert collector.turn()
+    collector.turn()
     assert left() is None
-    assert not collector.turn()
 
 
-def test_nobody_who_presses_keys_waits_for_it(collector: Collector, clock: Clock) -> None:
-    clock.now += INTERVAL_SECONDS
+def test_what_was_there_is_looked_at_while_nobody_presses_keys(clock: Clock) -> None:
+    node = Node()
+    left, collector = weakref.ref(node), Collector(clock)
+    collector.begin()
+    del node
+    clock.now += SELDOM_SECONDS
     collector.touched()
-    assert not collector.turn()
+    collector.turn()
+    assert left() is not None, "it is frozen, and somebody is there"
 
     clock.now += CALM_SECONDS
-    assert collector.turn()
+    collector.turn()
+    assert left() is None
+    assert gc.get_freeze_count() > 0, "what is left is frozen anew"
+    collector.end()
 
 
-def test_it_does_not_wait_for_ever(collector: Collector, clock: Clock) -> None:
+def test_it_does_not_wait_for_ever(clock: Clock) -> None:
+    node = Node()
+    left, collector = weakref.ref(node), Collector(clock)
+    collector.begin()
+    del node
     clock.now += LONGEST_SECONDS
     collector.touched()
+    collector.turn()
 
-    assert collector.turn()
+    assert left() is None
+    collector.end()
 
 
 def test_young_objects_alone_make_no_look_at_everything(collector: Collector) -> None:
@@ -98,4 +115,3 @@ def test_it_leaves_everything_as_it_was() -> None:
     collector.end()
 
     assert (gc.get_threshold(), gc.get_freeze_count()) == before
-    assert not collector.turn()

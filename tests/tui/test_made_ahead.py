@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.events import Key
 
 from snqmon import themes
 from snqmon.keyed_app import MODES
@@ -59,3 +60,11 @@ async def test_one_that_was_made_before_the_theme_changed_has_the_new_one() -> N
         await screen.press("t", "2")
 
         assert screen.app.screen.styles.background.hex.lower() == themes.LIGHT.background
+
+
+async def test_keys_that_are_typed_ahead_act_on_the_screen_that_they_were_meant_for() -> None:
+    async with opened(scene(20)) as screen:
+        await screen.app.make_screens()
+        for key in ("2", "w"):  # without a pause between them, as a person or a script types
+            screen.app.post_message(Key(key, key))
+        await screen.wait(lambda: "Why does queue xmppout wait?" in screen.text)

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def _since(row: WorkerRow) -> Cell:
-    return Cell(formats.duration(row.since_seconds), Grade.DIM if row.is_gone else Grade.GOOD)
+    return Cell(formats.duration(row.since_seconds), Grade.GOOD if row.item and not row.is_gone else Grade.DIM)
+
+
+def _item(row: WorkerRow) -> Cell:
+    """Without one, what the time before it is of: a worker that lives for three days has not been idle for three."""
+    if row.item or row.is_gone:
+        return Cell(formats.cut(row.item, 22))
+    return Cell("age of its process" if row.pid else "since the last ended", Grade.DIM)
 
 
 def _memory(row: WorkerRow) -> Cell:
@@ -54,7 +61,7 @@ WORKERS: Table[WorkerRow] = Table(
         ),
         Column("since_seconds", "since", 7, "How long its item has run; without one, how long the process has lived.",
                value=lambda row: row.since_seconds, cell=_since, keep=90),
-        parts.name("item", "item", 22, "The item that has run longest, with its site.", keep=80),
+        replace(parts.name("item", "item", 22, "The item that has run longest, with its site.", keep=80), cell=_item),
         parts.number("handled", "handled", 9, "Items handled since the daemon's boot.", keep=70, is_quiet=True),
         parts.number("failed", "failed", 8, "Failed handlings since the daemon's boot.", keep=60),
         parts.rate("out_rate", "done/s", "Items handled per second, over the last minute.", keep=65),
