@@ -21,6 +21,7 @@ from snqd import __version__, wiring
 from snqd.config.secrets import redact_url
 from snqd.config.show import diff
 from snqd.config.site_image import read_image
+from snqd.config.sites import read_catalogue
 from snqd.config.snmp import is_wanted as is_snmp_wanted
 from snqd.config.startup import check_startup
 from snqd.errors import ConfigError, SnqdError
@@ -119,7 +120,8 @@ def _serve(
             new = reload()
             _refuse_what_needs_a_restart(current[0], new)
             check_startup(new)
-            _in_child(lambda: wiring.find_sites(new, before=read_image(sites)))
+            # Files only: the supervisor waits for this, and a store may take its time. The worker that comes asks it.
+            _in_child(lambda: read_catalogue(new, before=read_image(sites)))
 
             def adopt() -> None:
                 current[0] = new

@@ -216,6 +216,7 @@ def test_dead_letters_are_told_retried_and_discarded(make_daemon: MakeDaemon, pl
     ask = asking(daemon)
     place.enqueue_all([new_item("bad", f"secret {number}", site="ab"[number % 2]) for number in range(5)])
     daemon.wait_events("ItemDeadLettered", 5)
+    wait_until(lambda: len(place.dead()) == 5, "what the events tell is committed")
 
     found = ask("dead", queue="bad", site=None, limit=3, after=None)
     letters = found["letters"]
@@ -238,6 +239,7 @@ def test_dead_letters_are_told_retried_and_discarded(make_daemon: MakeDaemon, pl
     event = daemon.wait_event("DeadLettersRetried")
     assert (event["author"], event["count"], event["ids"]) == ("ada", 2, ids)
     daemon.wait_events("ItemDeadLettered", 7)
+    wait_until(lambda: len(place.dead()) == 5, "what the events tell is committed")
     assert ask("discard", ids=None, queue="bad", site="b", author="bob") == {
         "said": "2 dead letters were discarded",
         "count": 2,
