@@ -1,4 +1,4 @@
-"""A daemon from its configuration to its exit code, and its short-lived sister, `drain`.
+"""A daemon from its configuration to its exit code (its short-lived sister is in `drain.py`).
 
 Start-up is tried in a child process first (*preflight*): handlers are imported, sites read and the store is reached
 there, so that every mistake is told in one line before anything is forked for good, and the supervisor's own process
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ from snqd.supervisor.supervisor import Reloaded, Supervisor
 from snqd.telemetry.board import SLOTS, Board
 from snqd.telemetry.channels import Channels
 from snqd.telemetry.emitter import Emitter
-from snqd.telemetry.events import WorkerCrashed, WorkerExited
+from snqd.telemetry.events import WorkerCrashed
 from snqd.telemetry.exits import WorkerExit
 from snqd.telemetry.logs import LogSink, bridge_logging, choose_form
 
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from snqd.config.schema import Config
     from snqd.supervisor.companion import HubSeat, RunHub
     from snqd.supervisor.privileges import Identity
-    from snqd.telemetry.events import Event
     from snqd.telemetry.seat import RunWorker, WorkerSeat
     from snqd.worker.bell import Bell
     from snqd.worker.errand import Errand
@@ -101,7 +99,7 @@ def _serve(
         for leftover in (sites, sites.with_name(f"{sites.name}.lock")):
             leftover.unlink(missing_ok=True)  # of a daemon that was killed
             stack.callback(leftover.unlink, missing_ok=True)
-        crew = _Makers(emitter, Emitter(sink), sink, channels, sites, ports)
+        crew = Makers(emitter, Emitter(sink), sink, channels, sites, ports)
         check_startup(config)
         preflight(config, emitter, sites)
         board_file = board_path(config.daemon, folder)
@@ -162,7 +160,7 @@ def _serve(
         return code
 
 
-class _Makers:
+class Makers:
     """Makes the functions that run in forked children. `log` is the emitter of those that tell no hub."""
 
     def __init__(
@@ -350,99 +348,6 @@ def _refuse_what_needs_a_restart(old: Config, new: Config) -> None:
         raise ConfigError("store.url has changed: restart the daemon to serve another store")
     if old.daemon.name != new.daemon.name:
         raise ConfigError("daemon.name has changed: restart the daemon to give it another name")
-
-
-# ---- drain
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrainReport:
-    """What `drain` did. `remaining`: items that are ready now."""
-
-    handled: int
-    failed: int
-    retried: int
-    dead_lettered: int
-    discarded: int
-    remaining: int
-
-
-def drain(config: Config, *, max_seconds: float | None = None, max_items: int | None = None) -> DrainReport:
-    """Handle what is ready, then return. Workers are forked and watched as in a daemon, so a crash is repaired."""
-    from snqd.worker.errand import Errand
-
-    wiring.import_from_working_directory()
-    wiring.preload()
-    exits: list[WorkerExited] = []
-
-    def note(event: Event, /) -> None:
-        if isinstance(event, WorkerExited):
-            exits.append(event)
-
-    sink = LogSink(choose_form(config.daemon.log_format))
-    bridge_logging(sink)
-    channels = Channels.create(slots=0)  # nobody reads them
-    quiet = Emitter(note, _OnlyTrouble(sink))
-    threads = 1 if max_items is not None else config.daemon.threads
-    daemon = config.daemon._replace(threads=threads, name=f"{config.daemon.name}-drain")
-    config = config._replace(daemon=daemon, telemetry=config.telemetry._replace(enabled=False))
-    with tempfile.TemporaryDirectory(prefix="snqd-drain-") as folder:
-        sites = Path(folder) / "sites"
-        preflight(config, quiet, sites)
-        errand = Errand(max_items=max_items, until=time.monotonic() + max_seconds if max_seconds is not None else None)
-        makers = _Makers(quiet, quiet, sink, channels, sites)
-        supervisor = Supervisor(
-            config=daemon,
-            board=Board.create(Path(folder) / "board", daemon=daemon.name),
-            emitter=quiet,
-            run_worker=makers.worker(config, errand),
-            reload=lambda: _no_reload(),
-            janitor=makers.janitor(config),
-            version=__version__,
-            store_shown=redact_url(config.store.url),
-            on_death=makers.bell.ring,
-        )
-        supervisor.run()
-    channels.close()
-    if supervisor.failure:
-        raise ConfigError(supervisor.failure)
-    return DrainReport(
-        handled=sum(event.handled for event in exits),
-        failed=sum(event.failed for event in exits),
-        retried=sum(event.retried for event in exits),
-        dead_lettered=sum(event.dead_lettered for event in exits),
-        discarded=sum(event.discarded for event in exits),
-        remaining=_ready(config),
-    )
-
-
-class _OnlyTrouble:
-    """Passes on what cron should mail: failures, crashes, and what nobody handles."""
-
-    def __init__(self, sink: LogSink) -> None:
-        self._sink = sink
-
-    def __call__(self, event: Event, /) -> None:
-        from logging import WARNING
-
-        from snqd.telemetry.lines import level_of
-
-        if level_of(event) >= WARNING:
-            self._sink(event)
-
-
-def _ready(config: Config) -> int:
-    store = wiring.open_store(config)
-    store.connect()
-    try:
-        queues = set(wiring.served_queues(config))
-        return sum(facts.ready for facts in store.counts() if facts.queue in queues)
-    finally:
-        store.close()
-
-
-def _no_reload() -> Reloaded:
-    raise ConfigError("drain has nothing to reload")
 
 
 def _nothing() -> None: ...

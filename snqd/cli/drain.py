@@ -37,10 +37,10 @@ def drain(*, max_seconds: float | None, max_items: int | None, module: tuple[str
 
     Says nothing when all went well and standard error is not a terminal, so that cron sends no mail.
     """
-    from snqd import daemon
+    from snqd.drain import drain as drain_queues
 
     config = load({"handlers.modules": ("--module", module)} if module else None).config
-    report = daemon.drain(config, max_seconds=max_seconds, max_items=max_items)
+    report = drain_queues(config, max_seconds=max_seconds, max_items=max_items)
     if as_json:
         print_json(asdict(report))
     counts = ", ".join(
