@@ -103,15 +103,27 @@ def _text_to_frame(payload: Any) -> bytes:
     return payload.encode()
 
 
+def _xml_to_frame(payload: Any) -> bytes:
+    """XML as text or bytes. It is looked at where it is used: what may be in it depends on that (`snqd.xmpp`)."""
+    if not isinstance(payload, str | bytes):
+        raise TypeError(f"codec 'xml' takes a string or bytes, not {type(payload).__name__}")
+    frame = payload.encode() if isinstance(payload, str) else payload
+    if not frame.lstrip().startswith(b"<"):
+        raise ValueError("it does not begin with '<'")
+    return frame
+
+
 ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "json": _to_json,
     "raw": _raw_to_frame,
     "text": _text_to_frame,
+    "xml": _xml_to_frame,
 }
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     "json": _from_json,
     "raw": bytes,
     "text": bytes.decode,
+    "xml": bytes,
 }
 
 

@@ -53,10 +53,10 @@ the number of the last stored line is given, so that you can go on from there.
 @click.option("--site", metavar="SITE", help="The item's site. [default: default]")
 @click.option(
     "--codec",
-    type=click.Choice(["json", "text", "raw"]),
+    type=click.Choice(["json", "text", "raw", "xml"]),
     default="json",
     show_default=True,
-    help="What the payload is: JSON, text or plain bytes.",
+    help="What the payload is: JSON, text, plain bytes or XML.",
 )
 @click.option(
     "--priority", type=click.IntRange(-32768, 32767), default=0, show_default=True, help="Smaller goes first."

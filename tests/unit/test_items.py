@@ -48,7 +48,7 @@ def test_no_frame_makes_a_decoder_fail_otherwise_than_by_saying_so(frame: bytes,
 
 
 def test_the_codecs_that_encode_are_those_that_decode_and_none_can_run_code() -> None:
-    assert set(ENCODERS) == set(DECODERS) == {"json", "raw", "text"}
+    assert set(ENCODERS) == set(DECODERS) == {"json", "raw", "text", "xml"}
 
 
 @pytest.mark.parametrize(
