@@ -1,8 +1,9 @@
 """snqd: a queue daemon that an operator can see into.
 
-Handlers: `handler`, `Handler`, `Retry`, `Discard`, `Backoff`, `Context`. Enqueue: `enqueue`, `enqueue_many` and their
-async twins on your own connection; `Client`, `AsyncClient` on ours. Names are imported when they are first used, so
-that a handler module does not pay for the client, nor a web request for the daemon.
+Handlers: `handler`, `Handler`, `Retry`, `Discard`, `Reject`, `Backoff`, `Context`; beside them `Service`. Enqueue:
+`enqueue`, `enqueue_many` and their async twins on your own connection; `Client`, `AsyncClient` on ours. Names are
+imported when they are first used, so that a handler module does not pay for the client, nor a web request for the
+daemon.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from snqd.handlers.base import handler as handler
     from snqd.handlers.context import Context as Context
     from snqd.handlers.outcomes import Discard as Discard
+    from snqd.handlers.outcomes import Reject as Reject
     from snqd.handlers.outcomes import Retry as Retry
+    from snqd.handlers.service import Service as Service
+    from snqd.handlers.service import ServiceContext as ServiceContext
     from snqd.items import new_item as new_item
     from snqd.retry import Backoff as Backoff
 
@@ -40,7 +44,10 @@ _HOMES = {
     "handler": "snqd.handlers.base",
     "Context": "snqd.handlers.context",
     "Discard": "snqd.handlers.outcomes",
+    "Reject": "snqd.handlers.outcomes",
     "Retry": "snqd.handlers.outcomes",
+    "Service": "snqd.handlers.service",
+    "ServiceContext": "snqd.handlers.service",
     "new_item": "snqd.items",
     "Backoff": "snqd.retry",
 }

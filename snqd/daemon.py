@@ -126,7 +126,7 @@ def _serve(
                 _beside(lambda: _update_sites(new, sites, emitter, author="reload"), new, emitter)
 
             return Reloaded(
-                config=new.daemon,
+                config=wiring.crew(new.daemon),
                 run_worker=crew.worker(new),
                 janitor=crew.janitor(new),
                 hub=hub(new),
@@ -140,7 +140,7 @@ def _serve(
             _beside(lambda: wiring.release_parked(current[0]), current[0], emitter)
 
         supervisor = Supervisor(
-            config=config.daemon,
+            config=wiring.crew(config.daemon),
             board=board,
             emitter=emitter,
             run_worker=crew.worker(config),

@@ -53,7 +53,7 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
     channels = Channels.create(slots=0)  # nobody reads them
     quiet = Emitter(note, _OnlyTrouble(sink))
     threads = 1 if max_items is not None else config.daemon.threads
-    daemon = config.daemon._replace(threads=threads, name=f"{config.daemon.name}-drain")
+    daemon = wiring.crew(config.daemon._replace(threads=threads, name=f"{config.daemon.name}-drain"))
     config = config._replace(daemon=daemon, telemetry=config.telemetry._replace(enabled=False))
     with tempfile.TemporaryDirectory(prefix="snqd-drain-") as folder:
         sites = Path(folder) / "sites"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from snqd.errors import ConfigError, HandlerError
 from snqd.handlers.base import BoundHandler, bind
+from snqd.handlers.service import BoundService, bind_service
 from snqd.items import QueueName
 from snqd.retry import Backoff
 
@@ -27,6 +28,7 @@ class QueueRegistry:
 
     def __init__(self) -> None:
         self._handlers: dict[QueueName, BoundHandler] = {}
+        self._services: dict[str, BoundService] = {}
 
     def register(self, handler: BoundHandler) -> None:
         queue = QueueName(handler.options.queue)
@@ -41,20 +43,23 @@ class QueueRegistry:
         self._handlers[queue] = handler
 
     def add(self, found: object, origin: str) -> bool:
-        """Register `found` if it is a handler; whether it was."""
+        """Register `found` if it is a handler or a service, or both; whether it was."""
         bound = bind(found, origin)
         if bound is not None:
             self.register(bound)
-        return bound is not None
+        service = bind_service(found, origin, getattr(bound.call, "__self__", None) if bound is not None else None)
+        if service is not None:
+            self._services[origin] = service
+        return bound is not None or service is not None
 
     def add_module(self, name: str, wanted_by: str = "handlers.modules") -> None:
-        """Import a module and register every handler defined in it. Raises `HandlerError`."""
+        """Import a module and register every handler and service defined in it. Raises `HandlerError`."""
         module = _import(name, wanted_by)
         found = [self.add(value, f"{name}.{key}") for key, value in vars(module).items() if _belongs(value, module)]
         if not any(found):
             raise HandlerError(
-                f"module {name!r} ({wanted_by}) has no handler: decorate a function with @snqd.handler('queue'), "
-                "or derive a class from snqd.Handler"
+                f"module {name!r} ({wanted_by}) has no handler and no service: decorate a function with "
+                "@snqd.handler('queue'), or derive a class from snqd.Handler or snqd.Service"
             )
 
     def add_entry_points(self) -> None:
@@ -64,7 +69,7 @@ class QueueRegistry:
             if point.attr:
                 module = _import(point.module, wanted_by)
                 if not self.add(getattr(module, point.attr, None), point.value):
-                    raise HandlerError(f"{point.value!r} ({wanted_by}) is not a handler")
+                    raise HandlerError(f"{point.value!r} ({wanted_by}) is not a handler and no service")
             else:
                 self.add_module(point.module, wanted_by)
 
@@ -86,6 +91,10 @@ class QueueRegistry:
     def in_group(self, group: str) -> dict[QueueName, BoundHandler]:
         """The handlers of the queues that daemons of `group` serve."""
         return {queue: found for queue, found in self._handlers.items() if found.options.group == group}
+
+    def services_in(self, group: str) -> list[BoundService]:
+        """The services that run in the workers of `group`."""
+        return [found for found in self._services.values() if found.group == group]
 
 
 def load_registry(handlers: HandlersConfig, queues: Mapping[str, QueueConfig]) -> QueueRegistry:

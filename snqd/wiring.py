@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from snqd.config.catalogue import Catalogue, Declared
-    from snqd.config.schema import Config, SnmpTargetConfig
+    from snqd.config.schema import Config, DaemonConfig, SnmpTargetConfig
     from snqd.config.snmp import UserAccess
     from snqd.exporters.sent import Sent
     from snqd.exporters.snmp.settings import TargetSettings
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from snqd.supervisor.companion import HubSeat
     from snqd.telemetry.channels import Channels
     from snqd.telemetry.emitter import Emitter
+    from snqd.telemetry.facts import ConnectionFact
     from snqd.telemetry.seat import WorkerSeat
     from snqd.worker.bell import Bell
     from snqd.worker.parts import Parts
@@ -202,10 +203,33 @@ def sqlite_path(config: Config) -> Path | None:
     return path_from_url(config.store.url)
 
 
+def crew(config: DaemonConfig) -> DaemonConfig:
+    """What the supervisor is told of the workers: groups with a single worker have theirs beside the others."""
+    singles = [group for group in config.serve if group in config.single_groups]
+    if not singles:
+        return config
+    from snqd.supervisor.slots import worker_count
+
+    others = worker_count(config.threads) if len(singles) < len(config.serve) else 0
+    return config._replace(threads=others + 1)
+
+
+SINGLE_SLOT = 1
+"""The slot whose worker serves the groups that have a single one. Two processes never are in one slot."""
+
+
+def groups_of(config: DaemonConfig, slot: int) -> tuple[str, ...]:
+    """The groups that the worker of a slot serves."""
+    singles = tuple(group for group in config.serve if group in config.single_groups)
+    if slot == SINGLE_SLOT and singles:
+        return singles
+    return tuple(group for group in config.serve if group not in singles)
+
+
 def served(registry: QueueRegistry, config: Config) -> dict[QueueName, BoundHandler]:
     """The handlers of the groups that this daemon serves. Raises `ConfigError` when there is none."""
     handlers = {queue: found for group in config.daemon.serve for queue, found in registry.in_group(group).items()}
-    if not handlers:
+    if not handlers and not any(registry.services_in(group) for group in config.daemon.serve):
         groups = ", ".join(config.daemon.serve)
         known = f"only for queues {', '.join(registry.queues())} of other groups" if registry.queues() else "at all"
         raise ConfigError(
@@ -267,7 +291,8 @@ def make_parts(
     from snqd.worker.tenants import Tenants, image_source
 
     registry = load_registry(config)
-    handlers = served(registry, config)
+    groups = groups_of(config.daemon, seat.slot)
+    handlers = {queue: found for queue, found in served(registry, config).items() if found.options.group in groups}
     store = open_store(config)
     open_book = channels.ledger.writer if config.telemetry.enabled else NoBook
     book = open_book(seat.slot)
@@ -288,6 +313,7 @@ def make_parts(
         worker=seat.worker,
         config=config,
         handlers=handlers,
+        services=tuple(found for group in groups for found in registry.services_in(group)),
         known_queues=registry.queues(),
         sites=Tenants(config, handlers, image_source(sites, lambda: find_sites(config))),
         store=store,
@@ -303,6 +329,7 @@ def make_parts(
         lifeline_fd=seat.lifeline_fd,
         memory_limit_bytes=seat.memory_limit_bytes,
         emit=emitter.emit,
+        tell=channels.pipe.sink.tell if config.telemetry.enabled else _tell_nobody,
         on_ready=on_ready,
     )
 
@@ -464,6 +491,9 @@ class _CanaryPost:
             self._store = None
             raise
         return item
+
+
+def _tell_nobody(_facts: Sequence[ConnectionFact]) -> None: ...
 
 
 def _enqueue_on(connection: object, items: Sequence[NewItem]) -> None:

@@ -23,6 +23,10 @@ class DaemonConfig(NamedTuple):
     """Name of the daemon; worker ids are `<name>.<slot>`, e.g. `main.3`."""
     serve: tuple[str, ...] = ("main",)
     """Groups of queues that this daemon serves. A handler is in group `main` unless it says otherwise."""
+    single_groups: tuple[str, ...] = ("xmpp",)
+    """Groups that have exactly one worker, because what it keeps open must not be there twice. They share one, which
+    is there beside the `threads` of the other groups.
+    """
     threads: int | None = None
     """Number of workers; unset = one per CPU. 0 = one worker, still supervised. (The name is the original's.)"""
     runtime_dir: str | None = None

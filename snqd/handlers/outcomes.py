@@ -26,6 +26,14 @@ class Discard(Exception):
         self.reason = reason
 
 
+class Reject(Exception):
+    """The item can never be done, whoever tries: it is a dead letter at once, with `reason`."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class TimeLimitExceeded(BaseException):
     """Raised inside a handler that is past its time limit.
 

@@ -9,6 +9,7 @@ import msgspec
 
 from snqd.hub.backlog import Backlog, Service
 from snqd.hub.canary import Canaries
+from snqd.hub.connections import ConnectionBook
 from snqd.hub.flows import FlowBook
 from snqd.hub.memory import MemoryBook
 from snqd.hub.pauses import PauseBook
@@ -46,6 +47,7 @@ class Gatherer:
         birds = {name: each.canary_seconds or 0.0 for name, each in parts.config.queue.items()}
         self._pauses = PauseBook(parts.daemon, parts.emit, begun=sender / 1e6)
         self._canaries = Canaries(birds, self.prober, parts.send_canary)
+        self.connections = ConnectionBook()
         self._readers: dict[int, LedgerReader] = {}
         self._depths_at = self._moved_at = 0.0
         self._has_moved = True
@@ -89,6 +91,7 @@ class Gatherer:
         queues = self._backlog.queues(seen, self._service(), words)
         facts: list[AnyFact] = [_with_past(fact, past.recent(fact.queue)) for fact in queues]
         facts += pauses
+        facts += self.connections.facts(now)
         facts += self._memory(now)
         facts += self._canaries.turn(now, self._canary_returns())
         if seen.is_connected or seen.problem:  # else it has not been asked yet

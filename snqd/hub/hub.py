@@ -225,7 +225,7 @@ class Hub:
         return self._fleet.daemons[f"{self._parts.daemon}@{self._parts.host}"]
 
     def _take_events(self) -> None:
-        facts = []
+        facts: list[AnyFact] = []
         for piped in self._parts.channels.pipe.read():
             self._events += 1
             self._daemon_ends = self._daemon_ends or piped.name == "DaemonStopping"
@@ -239,8 +239,10 @@ class Hub:
                     fields=piped.fields,
                 )
             )
-        if facts:
-            self._tell(facts)
+        is_wanted = bool(facts)
+        facts += self._gatherer.connections.take(self._parts.channels.pipe.take_facts(), time.time())
+        self._tell(facts)
+        if is_wanted:
             self._wanted.set()
 
     def _tell_problem(self, what: str, error: str) -> None:

@@ -44,7 +44,7 @@ class DeadReason(StrEnum):
     CRASH = "crash"
     """It was running at `crash_limit` deaths of a worker: a poison item."""
     BAD_ITEM = "bad_item"
-    """Its frame is not valid for its codec."""
+    """Its frame is not valid for its codec, or its handler has rejected it."""
 
 
 class Lane(NamedTuple):

@@ -17,6 +17,7 @@ from snqd.telemetry.facts import (
     AlarmFact,
     AnyFact,
     CanaryFact,
+    ConnectionFact,
     CounterFact,
     DaemonFact,
     DepthFact,
@@ -89,6 +90,9 @@ class DaemonView:
         canaries: Table[str, CanaryFact] = Table(attrgetter("queue"), limits.queues, budget)
         counters: Table[Pair, CounterFact] = Table(attrgetter("counter", "owner"), limits.counters, budget)
         self._pauses: Table[Pair, PauseFact] = Table(_PAIR, limits.pairs, budget)
+        connections: Table[tuple[str, str, str], ConnectionFact] = Table(
+            attrgetter("worker", "service", "name"), limits.connections, budget
+        )
         self._daemon: Table[None, DaemonFact] = Table(_nothing, 1, budget)
         self._store: Table[None, StoreFact] = Table(_nothing, 1, budget)
         self._tables: dict[type[AnyFact], Table[Any, Any]] = {
@@ -101,6 +105,7 @@ class DaemonView:
             CanaryFact: canaries,
             CounterFact: counters,
             PauseFact: self._pauses,
+            ConnectionFact: connections,
             DaemonFact: self._daemon,
             StoreFact: self._store,
         }
@@ -112,6 +117,8 @@ class DaemonView:
         self.counters = counters.facts
         self.pauses = self._pauses.facts
         """Those that ended within the last minute too; an empty queue or site in the key means all."""
+        self.connections = connections.facts
+        """Of services, by worker, service and name."""
         self._books = Books(self._flows, self._depths)
         self._events = EventList(limits.events, budget)
         self.events = self._events.events

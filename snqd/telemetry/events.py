@@ -513,6 +513,47 @@ class ControlAsked:
     """Whether every daemon on the store was asked, and not this one at its control socket."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFailed:
+    """A service ended with an exception: a defect. Its worker goes on, and runs it again after `retry_seconds`."""
+
+    worker: str
+    service: str
+    """`module.name`."""
+    error: str
+    retry_seconds: float
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionUp:
+    """A service has reached the system that it speaks with."""
+
+    worker: str
+    service: str
+    name: str
+    """What the connection is to, such as a JID."""
+    site: str
+    """Empty = several sites use it."""
+    after_seconds: float
+    """Since it was lost, or since the worker began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionDown:
+    """A service cannot reach the system that it speaks with. Sent when that begins, and when the reason changes; it is
+    tried again and again, with back-off, and what was to be sent waits.
+    """
+
+    worker: str
+    service: str
+    name: str
+    site: str
+    error: str
+    """One line: what is wrong and what to do."""
+    retry_seconds: float
+
+
 Event = (
     DaemonStarted | DaemonStopping | DaemonStopped | Reloading | ReloadFailed | ReloadFinished | WorkerCountChanged
     | WorkerSpawned | WorkerReady | WorkerCrashed | WorkerExited | WorkerRespawning | SlotFatal | WorkerKilled
@@ -523,4 +564,5 @@ Event = (
     | ItemSlow | AlarmRaised | AlarmCleared | HubStarted | HubExited | TelemetryProblem
     | Paused | Resumed | DeadLettersRetried | DeadLettersDiscarded | WorkerRestartAsked
     | SitesUpdated | ControlAsked
+    | ServiceFailed | ConnectionUp | ConnectionDown
 )  # fmt: skip

@@ -382,11 +382,46 @@ class PauseFact(Fact, frozen=True, tag=12):
         return (self.queue, self.site)
 
 
+class ConnectionFact(Fact, frozen=True, tag=13):
+    """A connection that a service of a worker keeps to another system. Its counts begin with the worker's process."""
+
+    worker: str
+    service: str
+    """What it is for: `xmpp`."""
+    name: str
+    """What it is to, such as a JID."""
+    site: str
+    """Empty = it is there for several."""
+    state: str
+    """connecting, connected, backing off, closed."""
+    since: Figure
+    """When `state` last changed."""
+    problem: str
+    """One line: why it is not connected; empty when it is."""
+    retry_at: Figure
+    """When it is tried again, while it is backing off; else 0."""
+    ping_seconds: Figure
+    """Time of the last question that was answered, there and back; -1 = none has been asked."""
+    sent: Count
+    """Those that were sent again after a reconnect are counted again, here only."""
+    acknowledged: Count
+    """What the other side has said that it has."""
+    unacknowledged: Count
+    """Sent, or waiting to be, and not acknowledged."""
+    received: Count
+    connects: Count
+    """How often it has been connected."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.worker, self.service, self.name)
+
+
 AnyFact = (
     DaemonFact | WorkerFact | FlowFact | DepthFact | StoreFact | EventFact | AlarmFact | MemoryFact | CanaryFact
-    | QueueFact | CounterFact | PauseFact
+    | QueueFact | CounterFact | PauseFact | ConnectionFact
 )  # fmt: skip
 KINDS: tuple[type[Fact], ...] = (
     DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact, QueueFact,
-    CounterFact, PauseFact
+    CounterFact, PauseFact, ConnectionFact
 )  # fmt: skip

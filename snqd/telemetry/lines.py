@@ -71,6 +71,10 @@ def _paused(event: events.Paused) -> str:
     return f"{target_words(event.queue, event.site)} is paused by {event.author or 'somebody'}{until}{reason}"
 
 
+def _of_site(site: str) -> str:
+    return f" (site {site})" if site else ""
+
+
 def _letters(event: events.DeadLettersRetried | events.DeadLettersDiscarded) -> str:
     where = f" of {target_words(event.queue, event.site)}" if event.queue or event.site else ""
     return f"{_counted(event.count, 'dead letter')}{where} {'was' if event.count == 1 else 'were'}"
@@ -233,6 +237,23 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
         lambda e: (
             f"{e.author} asked {'every daemon' if e.all_hosts else 'this daemon'} to {e.ask}"
             f"{f' ({e.arguments})' if e.arguments else ''}: {'' if e.obeyed else 'refused: '}{e.said}"
+        ),
+    ),
+    events.ServiceFailed: (
+        ERROR,
+        lambda e: (
+            f"service {e.service} of worker {e.worker} failed, it runs again in {e.retry_seconds:.1f} s: {e.error}"
+        ),
+    ),
+    events.ConnectionUp: (
+        INFO,
+        lambda e: f"{e.service} is connected as {e.name}{_of_site(e.site)} after {e.after_seconds:.1f} s",
+    ),
+    events.ConnectionDown: (
+        ERROR,
+        lambda e: (
+            f"{e.service} is not connected as {e.name}{_of_site(e.site)}, next try in {e.retry_seconds:.1f} s: "
+            f"{e.error}"
         ),
     ),
 }

@@ -1,8 +1,8 @@
-"""The event pipe: what happens in the supervisor and the workers, on its way to the hub.
+"""The event pipe: what happens in the supervisor and the workers, on its way to the hub, and how connections are.
 
-A pair of sequenced-packet sockets, made before the first fork: one packet is one event. Writing never waits and never
-fails: what has no room is dropped and counted (it is in the log in any case). The supervisor keeps both ends open, so
-that events wait for a hub that is being respawned.
+A pair of sequenced-packet sockets, made before the first fork: one packet is one event, or a few facts. Writing never
+waits and never fails: what has no room is dropped and counted (it is in the log in any case). The supervisor keeps both
+ends open, so that events wait for a hub that is being respawned.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from snqd.telemetry.events import ItemDiscarded, ItemFailed, ItemRetried, ItemsReleased
+from snqd.telemetry.facts import ConnectionFact  # noqa: TC001 - msgspec looks at it
 from snqd.telemetry.lines import level_of, message_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from snqd.telemetry.events import Event
 
@@ -38,7 +39,7 @@ _LIMITED: tuple[type, ...] = (ItemFailed, ItemRetried, ItemDiscarded, ItemsRelea
 _READ_LIMIT = 1000
 
 
-class PipedEvent(msgspec.Struct, frozen=True, array_like=True):
+class PipedEvent(msgspec.Struct, frozen=True, array_like=True, tag=0):
     """An event as it comes out of the pipe: `EventFact` without its number."""
 
     at: float
@@ -49,7 +50,15 @@ class PipedEvent(msgspec.Struct, frozen=True, array_like=True):
     fields: dict[str, Any]
 
 
-_decode = msgspec.msgpack.Decoder(PipedEvent).decode
+class PipedFacts(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """Facts that a worker tells, since no shared memory has room for things of any number and length."""
+
+    facts: tuple[ConnectionFact, ...]
+
+
+_decode = msgspec.msgpack.Decoder(PipedEvent | PipedFacts).decode
+_FACTS_A_PACKET = 8
+_FACT_TEXT = 200
 
 
 class PipeSink:
@@ -71,6 +80,13 @@ class PipeSink:
         except Exception:  # no room, no hub, or an event that cannot be told: none of it is the work's problem
             self._on_drop()
 
+    def tell(self, facts: Sequence[ConnectionFact]) -> None:
+        """Send facts. What has no room is not counted as dropped: it is told again, and the newest replaces it."""
+        for at in range(0, len(facts), _FACTS_A_PACKET):
+            cut = tuple(map(_cut_fact, facts[at : at + _FACTS_A_PACKET]))
+            with contextlib.suppress(Exception):  # as for events
+                self._end.send(self._encode(PipedFacts(cut)), socket.MSG_NOSIGNAL)
+
     def _may_pass(self, kind: type) -> bool:
         if kind not in self._allowed:
             return True
@@ -87,7 +103,7 @@ class PipeSink:
         raw = b""
         for text, entries in ((_TEXT, _LIST), *_SMALLER):
             kept = {name: _cut(name, value, text, entries) for name, value in fields.items()}
-            raw = self._encode((time.time(), type(event).__name__, level, _cut("", message, text, 0), kept))
+            raw = self._encode((0, time.time(), type(event).__name__, level, _cut("", message, text, 0), kept))
             if len(raw) <= PACKET_BYTES:
                 break
         return raw
@@ -102,6 +118,12 @@ def _cut(name: str, value: Any, text: int, entries: int) -> Any:
     return value
 
 
+def _cut_fact(fact: ConnectionFact) -> ConnectionFact:
+    if len(fact.problem) <= _FACT_TEXT and len(fact.name) <= _FACT_TEXT:
+        return fact
+    return msgspec.structs.replace(fact, problem=fact.problem[:_FACT_TEXT], name=fact.name[:_FACT_TEXT])
+
+
 class EventPipe:
     """Make it before the fork. The hub reads, everyone else has `sink`."""
 
@@ -112,22 +134,32 @@ class EventPipe:
         self.sink = PipeSink(self._write_end, on_drop)
         self.malformed = 0
         """Packets that were not events (counted by the reader)."""
+        self._facts: list[ConnectionFact] = []
 
     @property
     def read_fd(self) -> int:
         return self._read_end.fileno()
 
     def read(self) -> list[PipedEvent]:
-        """The events that wait, at most a thousand. Does not block."""
+        """The events that wait, at most a thousand packets. Does not block. `take_facts` has what came with them."""
         found = []
         with contextlib.suppress(BlockingIOError):
             for _ in range(_READ_LIMIT):
                 raw = self._read_end.recv(PACKET_BYTES + 1)
                 try:
-                    found.append(_decode(raw))
+                    packet = _decode(raw)
+                    if isinstance(packet, PipedEvent):
+                        found.append(packet)
+                    else:
+                        self._facts.extend(packet.facts)
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     self.malformed += 1
         return found
+
+    def take_facts(self) -> list[ConnectionFact]:
+        """The facts that were read since the last call."""
+        facts, self._facts = self._facts, []
+        return facts
 
     def close_read_end(self) -> None:
         """In a process that only writes."""

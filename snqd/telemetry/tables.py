@@ -31,6 +31,7 @@ class Limits:
     alarms: int = 4096
     memory: int = 20_000
     counters: int = 4096
+    connections: int = 20_000
     events: int = 500
     """The latest are kept."""
 

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
     from snqd.config.schema import Config
     from snqd.handlers.base import BoundHandler
+    from snqd.handlers.service import BoundService
     from snqd.items import NewItem, QueueName
     from snqd.stores.base import Store
     from snqd.telemetry.board import Board, SlotView
     from snqd.telemetry.events import Event
+    from snqd.telemetry.facts import ConnectionFact
     from snqd.telemetry.ledger import Ledger, LedgerWriter
     from snqd.telemetry.no_book import NoBook
     from snqd.telemetry.stacks import StackFile
@@ -31,7 +33,9 @@ class Parts:
     """Worker id, e.g. `main.3`."""
     config: Config
     handlers: Mapping[QueueName, BoundHandler]
-    """The handlers of the worker's group."""
+    """The handlers of the worker's groups."""
+    services: tuple[BoundService, ...]
+    """The services of the same groups."""
     known_queues: tuple[QueueName, ...]
     """Every queue that has a handler here, in any group."""
     sites: Tenants
@@ -52,6 +56,8 @@ class Parts:
     lifeline_fd: int
     memory_limit_bytes: int | None
     emit: Callable[[Event], None]
+    tell: Callable[[Sequence[ConnectionFact]], None]
+    """Give facts about connections to the hub."""
     on_ready: Callable[[], None]
     """Called once, in the store's thread, when the worker begins to claim."""
     errand: Errand | None = None

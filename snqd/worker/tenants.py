@@ -20,7 +20,7 @@ from snqd.handlers.context import Site
 from snqd.retry import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from snqd.config.catalogue import Declared
@@ -62,6 +62,8 @@ class Source(Protocol):
 
     def get(self, name: str, /) -> Declared | None: ...
 
+    def items(self) -> Iterable[tuple[str, Declared]]: ...
+
 
 class Tenants:
     """One per worker. `find` may be called in any thread, `refresh` in the main one."""
@@ -74,6 +76,7 @@ class Tenants:
         self._handlers = handlers
         self._open = open_source
         self._source = open_source()
+        self._version = 0
         self.known: dict[SiteName, Tenant] = {}
         """The sites that were met; to be looked at before `find` is called."""
 
@@ -93,6 +96,17 @@ class Tenants:
         self.known[name] = tenant
         return tenant
 
+    def all(self) -> dict[SiteName, Site]:
+        """Every site that is declared and not set aside. Reads them all, so it is for services and not for items."""
+        self.refresh()
+        found = {name: self.find(name) for name in map(SiteName, dict(self._source.items()))}
+        return {name: tenant.site for name, tenant in found.items() if tenant is not None and not tenant.problem}
+
+    def current_version(self) -> int:
+        """Another number when declarations have changed."""
+        self.refresh()
+        return self._version
+
     def refresh(self) -> None:
         """Go by the newest declarations. Costs a look into memory while nothing has changed."""
         if not self._source.is_superseded:
@@ -101,6 +115,7 @@ class Tenants:
             self._source = self._open()
         except (OSError, SnqdError):  # somebody has cleaned the runtime folder: what we know is still right
             return
+        self._version += 1
         for name, tenant in list(self.known.items()):
             declared = self._source.get(name)
             if declared is None or declared.content != tenant.content:
@@ -137,6 +152,9 @@ class InMemory:
 
     def get(self, name: str, /) -> Declared | None:
         return self._catalogue.get(name)
+
+    def items(self) -> Iterable[tuple[str, Declared]]:
+        return self._catalogue.items()
 
 
 class Reread(InMemory):

@@ -6,7 +6,7 @@ import random
 import traceback
 from typing import TYPE_CHECKING
 
-from snqd.handlers.outcomes import Discard, Interrupted, Retry, TimeLimitExceeded
+from snqd.handlers.outcomes import Discard, Interrupted, Reject, Retry, TimeLimitExceeded
 from snqd.stores.base import (
     ERROR_LIMIT,
     TRACEBACK_LIMIT,
@@ -35,6 +35,8 @@ def judge(item: Item, options: HandlerOptions, error: BaseException, dice: float
         return Released(item)
     if isinstance(error, Discard):
         return Discarded(item, error.reason[:ERROR_LIMIT])
+    if isinstance(error, Reject):
+        return DeadLettered(item, DeadReason.BAD_ITEM, error.reason[:ERROR_LIMIT])
     words = describe(error, options)
     trace = "" if isinstance(error, Retry) else traceback_of(error)
     attempt = item.attempts + 1

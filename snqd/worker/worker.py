@@ -27,6 +27,7 @@ from snqd.worker.concurrent import ConcurrentRunner
 from snqd.worker.consumer import Consumer
 from snqd.worker.execution import Execution
 from snqd.worker.lanes import plan
+from snqd.worker.services import ServiceRunner
 from snqd.worker.store_thread import StoreThread
 from snqd.worker.usage import Usage, rss_bytes
 
@@ -94,14 +95,18 @@ class Worker:
         execution = Execution(parts, store, self._alarm)
         concurrent = ConcurrentRunner(parts, store, execution)
         self._consumer = Consumer(parts, lanes, store, execution, concurrent, between_slices=self._look_at_usage)
+        services = ServiceRunner(parts, store)
         self._alarm.install()
         self._install_signals()
+        services.start()
         store.start()
         beat = asyncio.create_task(self._beat(), name="beat")
         await self._consumer.run()
         parts.view.set(Word.PHASE, Phase.DRAINING)
+        services.leave()
         if store.is_alive():
             await self._consumer.drain(self._deadline)
+        await services.stop()  # handlers may have needed them to the last
         report_by = max(self._deadline, time.monotonic()) + _REPORT_GRACE_SECONDS
         store.finish(report_by)
         await asyncio.to_thread(store.join, report_by - time.monotonic() + BEAT_SECONDS)

@@ -16,14 +16,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snqd import Backoff, Discard, Handler, Retry, handler
+from snqd import Backoff, Discard, Handler, Reject, Retry, Service, handler
 
 if TYPE_CHECKING:
     from snqd.handlers.context import Context
 
 __all__ = [
-    "AT_ONCE", "Backoff", "Discard", "Handler", "Retry", "asyncio", "ctypes", "die", "handler", "hold", "hold_async",
-    "hold_gil", "note", "os", "signal", "sys", "time",
+    "AT_ONCE", "Backoff", "Discard", "Handler", "Reject", "Retry", "Service", "asyncio", "ctypes", "die", "handler",
+    "hold", "hold_async", "hold_gil", "note", "os", "signal", "sys", "time",
 ]  # fmt: skip
 
 AT_ONCE = Backoff(first_seconds=0.01, factor=1.0, jitter=0.0)
