@@ -8,7 +8,7 @@ from pathlib import Path
 
 ORDER = (
     "drain_postgres", "drain_sqlite", "enqueue", "pickup", "idle", "crash", "backlog", "telemetry", "probes", "fold",
-    "late_joiner", "datagrams", "snmp", "health", "sites", "sustained",
+    "late_joiner", "datagrams", "snmp", "xmpp", "health", "sites", "sustained",
 )  # fmt: skip
 
 

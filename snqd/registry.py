@@ -15,7 +15,7 @@ from snqd.items import QueueName
 from snqd.retry import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 
     from snqd.config.schema import HandlersConfig, QueueConfig
@@ -97,9 +97,13 @@ class QueueRegistry:
         return [found for found in self._services.values() if found.group == group]
 
 
-def load_registry(handlers: HandlersConfig, queues: Mapping[str, QueueConfig]) -> QueueRegistry:
-    """Import everything the configuration names. Raises `HandlerError` or `ConfigError`, one line each."""
+def load_registry(
+    handlers: HandlersConfig, queues: Mapping[str, QueueConfig], own: Sequence[str] = ()
+) -> QueueRegistry:
+    """Import everything the configuration names, and our `own` modules. Raises `HandlerError` or `ConfigError`."""
     registry = QueueRegistry()
+    for name in own:
+        registry.add_module(name, "snqd")
     for name in handlers.modules:
         registry.add_module(name)
     if handlers.entry_points:

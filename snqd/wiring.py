@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from snqd.config.secrets import redact_url as redact
+from snqd.config.xmpp import is_wanted as is_xmpp_wanted
 from snqd.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def load_registry(config: Config) -> QueueRegistry:
     from snqd.registry import load_registry as load
 
     import_from_working_directory()
-    return load(config.handlers, config.queue)
+    own = ("snqd.xmpp.service",) if is_xmpp_wanted(config) else ()
+    return load(config.handlers, config.queue, own)
 
 
 def open_desk(config: Config, *, name: str) -> Desk:

@@ -22,6 +22,7 @@ from snqd.config.schema import (
     SnmpUserConfig,
     StoreConfig,
     TelemetryConfig,
+    XmppConfig,
 )
 from snqd.config.settings import Kind, Setting, settings
 from snqd.config.values import LIMITS
@@ -34,6 +35,7 @@ _TABLES: dict[str, Any] = {
     "snmp": SnmpConfig,
     "snmp.user.*": SnmpUserConfig,
     "snmp.target.*": SnmpTargetConfig,
+    "xmpp": XmppConfig,
     "handlers": HandlersConfig,
     "queue.*": QueueConfig,
     "sites": SitesConfig,

@@ -280,6 +280,58 @@ class SnmpTargetConfig(NamedTuple):
     """
 
 
+class XmppConfig(NamedTuple):
+    """`[xmpp]`: messages and presence through one connection per site. A site overrides each of these in a table of its
+    own, `[site.NAME.xmpp]`; a daemon that serves the group `xmpp` has the connections, and needs the package `slixmpp`
+    (`pip install 'snqd[xmpp]'`).
+    """
+
+    enabled: bool = False
+    """Whether there is a connection."""
+    jid: str | None = None
+    """Address of the site: the account, `update@example.net`. With `component`, an address in the component's domain,
+    `news@updates.example.net`, or the domain itself; sites that share a domain share its connection.
+    """
+    password: str | None = None
+    """Password of the account, or secret of the component."""
+    password_file: str | None = None
+    """File whose first line is that; others than its owner and group must have no access to it."""
+    component: bool = False
+    """Connect as a component (XEP-0114) in the place of an account. Such a connection is not encrypted: have the server
+    on this host, or a network between that is trusted.
+    """
+    host: str | None = None
+    """Host to connect to; unset = where the domain of `jid` says (DNS SRV, then the domain itself). A component needs
+    it.
+    """
+    port: int = 0
+    """Port there; 0 = 5222, or 5347 with `component`."""
+    encryption: bool = True
+    """An account's connection begins with STARTTLS, the certificate is checked, and without it there is none."""
+    ca_file: str | None = None
+    """File with the certificates (PEM) of the authorities that are trusted; unset = those of the system."""
+    resource: str = "snqd"
+    """Resource of the account's connection. Two with the same one push each other out."""
+    status: str = ""
+    """What presence says, such as `Send me a message to post a notice`."""
+    priority: int = 100
+    """Priority of the presence: messages to the bare address go to the highest."""
+    accept_subscriptions: bool = False
+    """Let everybody who asks see the site's presence."""
+    receive: bool = True
+    """Queue messages and presence that come in (queue `xmppin`)."""
+    ping_seconds: float = 60.0
+    """Ask the server whether it is there after so long without a word from it."""
+    ping_timeout_seconds: float = 20.0
+    """When the server has not answered for so long, neither a ping nor that it has what was sent, the connection is
+    given up and made anew.
+    """
+    stanza_limit_bytes: int = 256 * 1024
+    """Largest stanza that is sent. A server ends the connection for a larger one than it takes; both Prosody and
+    ejabberd take this much unless told otherwise.
+    """
+
+
 class HandlersConfig(NamedTuple):
     """`[handlers]`: where handlers come from."""
 
@@ -338,6 +390,7 @@ class Config(NamedTuple):
     snmp: SnmpConfig = SnmpConfig()
     snmp_user: Mapping[str, SnmpUserConfig] = MappingProxyType({})
     snmp_target: Mapping[str, SnmpTargetConfig] = MappingProxyType({})
+    xmpp: XmppConfig = XmppConfig()
     handlers: HandlersConfig = HandlersConfig()
     queue: Mapping[str, QueueConfig] = MappingProxyType({})
     sites: SitesConfig = SitesConfig()

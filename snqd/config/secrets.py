@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 URL_KEYS = ("store.url", "store.listen_url")
-SECRET_KEYS = ("telemetry.key", "snmp.community")
+SECRET_KEYS = ("telemetry.key", "snmp.community", "xmpp.password")
 """Settings that are shown as `HIDDEN`, whatever their value."""
 _SECRET_NAMES = ("auth_passphrase", "privacy_passphrase", "community")
 """The same, in the tables of users and targets."""

@@ -20,6 +20,7 @@ from snqd.config.schema import (
     SnmpUserConfig,
     StoreConfig,
     TelemetryConfig,
+    XmppConfig,
 )
 
 SECTIONS: dict[str, Any] = {
@@ -28,6 +29,7 @@ SECTIONS: dict[str, Any] = {
     "telemetry": TelemetryConfig,
     "alarms": AlarmsConfig,
     "snmp": SnmpConfig,
+    "xmpp": XmppConfig,
     "handlers": HandlersConfig,
     "sites": SitesConfig,
 }

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from snqd.config.catalogue import Declared, Form
 from snqd.config.document import Document
 from snqd.config.site_options import site_options
+from snqd.config.xmpp import check_own as check_own_xmpp
 from snqd.errors import BadItem, ConfigError
 from snqd.items import DEFAULT_SITE
 from snqd.names import check_name
@@ -127,6 +128,7 @@ def _checked(name: str, site: Declared, own: object) -> Declared:
         if not isinstance(own, dict):
             raise ConfigError(f"it is {own!r}, must be a table of settings: write [site.NAME]")
         site_options(own)
+        check_own_xmpp(own)
     except (ConfigError, BadItem) as error:
         return site._replace(problem=f"{site.source}: {error}")
     return site

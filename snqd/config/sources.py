@@ -44,7 +44,7 @@ SEARCHED = (Path("snqd.toml"), Path("/etc/snqd/snqd.toml"))
 _PATH_KEYS = (
     "daemon.runtime_dir", "daemon.pidfile", "daemon.log_file", "sites.directory", "telemetry.key_file",
     "telemetry.record_file", "snmp.community_file", "snmp.state_dir", "snmp.user.*.auth_passphrase_file",
-    "snmp.user.*.privacy_passphrase_file", "snmp.target.*.community_file",
+    "snmp.user.*.privacy_passphrase_file", "snmp.target.*.community_file", "xmpp.password_file", "xmpp.ca_file",
 )  # fmt: skip
 _SQLITE = "sqlite:///"
 # An orchestrator announces a service called "snqd" to every container with variables like these.

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from snqd.config.addresses import resolve_key
 from snqd.config.snmp import check_state_dir, is_wanted, needs_cipher, resolve_access
+from snqd.config.xmpp import GROUP as XMPP_GROUP
+from snqd.config.xmpp import of_site as xmpp_of_site
 from snqd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 STATSD_MISSING = "telemetry.statsd is set and the package statsd is not installed: pip install 'snqd[statsd]'"
 H11_MISSING = "telemetry.legacy_http_listen is set and the package h11 is not installed: pip install 'snqd[legacy]'"
 SNMP_MISSING = "[snmp] is set and the package {package} is not installed: pip install 'snqd[snmp]'"
+
+XMPP_MISSING = "daemon.serve names xmpp and the package slixmpp is not installed: pip install 'snqd[xmpp]'"
 
 
 def alarm_command(config: AlarmsConfig) -> tuple[str, ...]:
@@ -43,6 +47,7 @@ def startup_problems(config: Config) -> Iterator[str]:
         lambda: alarm_command(config.alarms),
         lambda: resolve_access(config),
         lambda: check_state_dir(config),
+        lambda: _check_xmpp(config),
     )
     for look in looks:
         try:
@@ -57,6 +62,14 @@ def startup_problems(config: Config) -> Iterator[str]:
         yield SNMP_MISSING.format(package="pysnmp")
     if needs_cipher(config) and find_spec("cryptography") is None:
         yield SNMP_MISSING.format(package="cryptography")
+    if XMPP_GROUP in config.daemon.serve and find_spec("slixmpp") is None:
+        yield XMPP_MISSING
+
+
+def _check_xmpp(config: Config) -> None:
+    """Of the only site, where none is declared: what is wrong with it is wrong with all that there is."""
+    if not config.site and config.sites.directory is None and not config.sites.table:
+        xmpp_of_site(config.xmpp, config.settings)
 
 
 def check_startup(config: Config) -> None:

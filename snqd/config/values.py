@@ -91,6 +91,11 @@ LIMITS: dict[str, Limits] = {
     "snmp.notifications_per_minute": Limits(low=1, high=6000),
     "snmp.target.*.timeout_seconds": Limits(low=0.1, high=60),
     "snmp.target.*.retries": Limits(high=20),
+    "xmpp.port": Limits(high=65535),
+    "xmpp.priority": Limits(low=-128, high=127),
+    "xmpp.ping_seconds": _SOME_SECONDS,
+    "xmpp.ping_timeout_seconds": _SOME_SECONDS,
+    "xmpp.stanza_limit_bytes": Limits(low=10_000, high=512 * 1024 * 1024),  # RFC 6120, section 13.12: no less
     "queue.*.max_attempts": _ONE_OR_MORE,
     "queue.*.time_limit_seconds": _SECONDS,
     "queue.*.concurrency": Limits(low=1, high=64),  # entries of a slot on the worker board
@@ -287,6 +292,36 @@ def _check_short_text(text: str) -> None:
         raise ValueError(f"must be printable text of at most {_SHORT_BYTES} bytes")
 
 
+def _check_single_groups(groups: tuple[str, ...]) -> None:
+    if not all(groups):
+        raise ValueError("must be names of groups")
+
+
+def _check_jid(jid: str | None) -> None:
+    """An address without resource (RFC 7622), looked at as far as this needs no tables of characters."""
+    if jid is None:
+        return
+    if "/" in jid:
+        raise ValueError("must be an address without resource: that is xmpp.resource")
+    if not re.fullmatch(r"""(?:[^\s"&'/:<>@]{1,1023}@)?[^\s"&'/:<>@\[\]_]{1,1023}""", jid) or not jid.isprintable():
+        raise ValueError("must be an address such as 'update@example.net'")
+
+
+def _check_password(password: str | None) -> None:
+    if password is not None and not password:
+        raise ValueError("must not be empty")
+
+
+def _check_host(host: str | None) -> None:
+    if host is not None and not re.fullmatch(r"[A-Za-z0-9.:_-]{1,255}", host):
+        raise ValueError("must be the name or address of a host; the port has a key of its own")
+
+
+def _check_resource(resource: str) -> None:
+    if not 0 < len(resource.encode(errors="replace")) <= 1023 or not resource.isprintable():
+        raise ValueError("must be printable text of 1 to 1,023 bytes")
+
+
 def _check_name(name: str | None) -> None:
     if name is not None:
         _check_short_text(name)
@@ -356,4 +391,11 @@ _SPECIAL: dict[str, Callable[[Any], object]] = {
     "snmp.target.*.community": check_community,
     "snmp.target.*.community_file": _check_path,
     "snmp.target.*.notifications": _check_notifications,
+    "xmpp.jid": _check_jid,
+    "xmpp.password": _check_password,
+    "xmpp.password_file": _check_path,
+    "xmpp.ca_file": _check_path,
+    "xmpp.host": _check_host,
+    "xmpp.resource": _check_resource,
+    "daemon.single_groups": _check_single_groups,
 }

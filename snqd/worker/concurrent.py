@@ -1,8 +1,9 @@
 """Running several items at once: coroutines as tasks, plain handlers in threads.
 
-An item that cannot start yet (its lane is full, or no entry of the board is free) waits in `_backlog`, and is given
-back when its lane makes no progress (see `patience.py`). A coroutine past its time limit is cancelled; a thread gets
-`TimeLimitExceeded` raised at its next bytecode. What neither reaches is killed by the supervisor, as for inline items.
+An item that cannot start yet (its lane is full, or no entry of the board is free) waits in `_backlog`, in the order in
+which it was claimed, and is given back when its lane makes no progress (see `patience.py`). A coroutine past its time
+limit is cancelled; a thread gets `TimeLimitExceeded` raised at its next bytecode. What neither reaches is killed by the
+supervisor, as for inline items.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class ConcurrentRunner:
         self._entries = list(range(ENTRIES - 1, 0, -1))  # entry 0 is the inline one's
         self._running: dict[asyncio.Task[None], WorkLane] = {}
         self._count: dict[int, int] = {}
-        self._backlog: deque[tuple[Item, WorkLane]] = deque()
+        self._backlog: dict[int, tuple[WorkLane, deque[Item]]] = {}  # by the lane's id
         self._moved_at: dict[int, float] = {}
         self._look: asyncio.TimerHandle | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -60,15 +61,18 @@ class ConcurrentRunner:
 
     def start(self, item: Item, lane: WorkLane) -> None:
         """Run the item now if its lane has room, else as soon as it has."""
-        if self._entries and self._count.get(id(lane), 0) < lane.concurrency:
+        if self._has_room(lane):
             self._launch(item, lane)
         else:
-            self._backlog.append((item, lane))
+            self._backlog.setdefault(id(lane), (lane, deque()))[1].append(item)
             self._look_later()
+
+    def _has_room(self, lane: WorkLane) -> bool:
+        return bool(self._entries) and self._count.get(id(lane), 0) < lane.concurrency
 
     def take_backlog(self) -> list[tuple[Item, WorkLane]]:
         """The items that were not started; they are the caller's now."""
-        taken = list(self._backlog)
+        taken = [(item, lane) for lane, items in self._backlog.values() for item in items]
         self._backlog.clear()
         return taken
 
@@ -80,17 +84,16 @@ class ConcurrentRunner:
         """Give back what waits for a lane without progress; another worker may have room."""
         self._look = None
         now = time.monotonic()
-        waiting = self.take_backlog()
-        for item, lane in waiting:
+        for lane, items in list(self._backlog.values()):
             still = now - self._moved_at.get(id(lane), now)
             if still < PATIENCE_SECONDS:
-                self._backlog.append((item, lane))
                 continue
+            del self._backlog[id(lane)]
             lane.pace.ran_one(still)
-            lane.finished += 1
-            self._parts.view.add(Word.RELEASED, users([item]))
-            self._store.report(item, Released(item))
-        if len(self._backlog) < len(waiting):
+            lane.finished += len(items)
+            self._parts.view.add(Word.RELEASED, users(list(items)))
+            for item in items:
+                self._store.report(item, Released(item))
             self._store.nudge()
         if self._backlog:
             self._look_later()
@@ -148,11 +151,17 @@ class ConcurrentRunner:
         self._count[id(lane)] -= 1
         if not self._running and self._store.is_hungry:
             self._parts.view.set(Word.PHASE, Phase.IDLE)
-        for _ in range(len(self._backlog)):
-            if self._is_draining:
-                break
-            self.start(*self._backlog.popleft())
+        if self._backlog and not self._is_draining:
+            self._start_waiting()
         self._store.nudge()
+
+    def _start_waiting(self) -> None:
+        """Start what there is room for now."""
+        for lane, items in list(self._backlog.values()):
+            while items and self._has_room(lane):
+                self._launch(items.popleft(), lane)
+            if not items:
+                del self._backlog[id(lane)]
 
     async def _call_coroutine(self, handler: BoundHandler, payload: Any, context: Context) -> None:
         limit = handler.options.time_limit_seconds

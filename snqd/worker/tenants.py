@@ -14,9 +14,11 @@ from snqd.config.site_image import SiteImage
 from snqd.config.site_options import site_options
 from snqd.config.sites import merged as merged_settings
 from snqd.config.sites import own_settings
+from snqd.config.xmpp import of_site as xmpp_of_site
 from snqd.errors import ConfigError, HandlerError, SnqdError
 from snqd.handlers.base import bind
 from snqd.handlers.context import Site
+from snqd.items import SiteName
 from snqd.retry import Backoff
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from snqd.config.schema import Config
     from snqd.config.site_options import SiteQueue
     from snqd.handlers.base import BoundHandler
-    from snqd.items import QueueName, SiteName
+    from snqd.items import QueueName
 
 UNKNOWN_SITE = "unknown site "
 """How the note on an item begins that waits because its site is not declared; whoever declares it looks for that."""
@@ -128,6 +130,7 @@ class Tenants:
             options = site_options(own)
             own.pop("snqd", None)
             site = Site(name, merged_settings(config.settings, own))
+            xmpp_of_site(config.xmpp, site.settings)
             handlers = self._handlers
             if options.queues is not None:
                 handlers = {queue: found for queue, found in handlers.items() if queue in options.queues}

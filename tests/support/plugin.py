@@ -19,6 +19,7 @@ _FIXTURE_MODULES = (
     "tests.support.processes",
     "tests.support.daemons",
     "tests.support.command",
+    "tests.support.prosody",
 )
 
 pytest_plugins = [name for name in _FIXTURE_MODULES if find_spec(name) is not None]

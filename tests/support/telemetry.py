@@ -10,6 +10,7 @@ from snqd.telemetry.facts import (
     AlarmFact,
     AnyFact,
     CanaryFact,
+    ConnectionFact,
     CounterFact,
     DaemonFact,
     DepthFact,
@@ -52,8 +53,12 @@ CANARY = CanaryFact("mail", 3, 2, 1_764_000_001.0, 1_764_000_000.0, 0.01)
 QUEUE = QueueFact("mail", 1, True, "", 1.5, 1.25, 12.0, True)
 COUNTER = CounterFact("xmpp_process", "thread:xmpp.1", 5)
 PAUSE = PauseFact("mail", "a.example", "anna", "the relay is down", 1_764_000_001.0, 1_764_003_601.0, 0.0, "")
+CONNECTION = ConnectionFact(
+    "main.1", "xmpp", "update@a.example", "a.example", "connected", 1_764_000_001.0, "", 0.0, 0.002, 9, 8, 1, 3, 1
+)  # fmt: skip
 ONE_OF_EACH: tuple[AnyFact, ...] = (
-    DAEMON, WORKER, FLOW, DEPTH, STORE, EVENT, ALARM, MEMORY, CANARY, QUEUE, COUNTER, PAUSE
+    DAEMON, WORKER, FLOW, DEPTH, STORE, EVENT, ALARM, MEMORY, CANARY, QUEUE, COUNTER, PAUSE,
+    CONNECTION
 )  # fmt: skip
 
 

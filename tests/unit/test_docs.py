@@ -25,12 +25,13 @@ KINDS = {
     "",  # a drawing
     "sh snmp", "yaml prometheus",
     "sh", "sh run", "sh psql", "toml", "toml pyproject", "toml monitor", "toml snqmon", "php", "ruby",
+    "lua",
     "python handlers", "python sqlite", "python postgres", "python postgres async", "python inline", "python telemetry",
     "sql postgres", "sql postgres grants", "sql postgres control", "sql sqlite", "sql sqlite control",
     "toml site",
 }  # fmt: skip
 COMMANDS = commands()
-SECTIONS = ("daemon", "store", "handlers", "sites", "telemetry", "alarms", "snmp")
+SECTIONS = ("daemon", "store", "handlers", "sites", "telemetry", "alarms", "snmp", "xmpp")
 
 
 def page_id(path: Path) -> str:

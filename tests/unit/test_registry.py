@@ -84,7 +84,7 @@ def test_groups_part_the_queues(write: Write) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "has no handler: decorate a function"),
+        ("", "has no handler and no service: decorate a function"),
         ("import no_such_module_here", "does not import: ModuleNotFoundError"),
         ("raise RuntimeError('no database')", "does not import: RuntimeError: no database"),
         ("def broken(:", "does not import: SyntaxError"),

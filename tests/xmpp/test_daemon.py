@@ -1,0 +1,237 @@
+"""The whole way: workers send, the one with the connections delivers, and servers and workers die meanwhile.
+
+`test_every_stanza_arrives_whatever_dies` is bounded for CI; `SNQD_XMPP_STANZAS=20000` (`make soak`) runs it in full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from snqd.items import new_item
+from tests.support.processes import wait_until
+from tests.support.prosody import COMPONENT, HOST, OTHER_HOST, PASSWORD, SECRET, Prosody
+from tests.support.xmpp_client import XmppClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from snqd.stores.base import QueueFacts
+    from tests.support.daemons import Daemon, Place
+
+    MakeDaemon = Callable[..., Daemon]
+
+pytestmark = [pytest.mark.fork, pytest.mark.xmpp]
+JID = f"update@{HOST}"
+STANZAS = int(os.environ.get("SNQD_XMPP_STANZAS", "2400"))
+WORKERS, RECIPIENTS, BATCH = 4, 12, 50
+AT_ONCE = 63
+"""Most stanzas on their way, so most that one interruption makes come twice."""
+
+APP = """
+from snqd import xmpp
+
+@handler("post")
+def post(payload, context):
+    for number in range(payload["count"]):
+        xmpp.send_message(context, payload["to"], f"{payload['batch']} {number}")
+
+@handler("xmppin")
+def received(payload, context):
+    note("in", context, **{"sender": payload.pop("from")}, **payload)
+    if payload["kind"] == "message":
+        xmpp.send_message(context, payload["to"] and "bob@b.example", "You said: " + payload["body"], atomically=True)
+"""
+
+
+def xmpp_of(kind: str, server: Prosody, **changes: Any) -> dict[str, Any]:
+    """`[xmpp]` of the file."""
+    known: dict[str, Any] = {"enabled": True, "host": "127.0.0.1"}
+    if kind == "client":
+        known |= {"jid": JID, "password": PASSWORD, "port": server.port, "ca_file": str(server.ca_file)}
+    else:
+        known |= {"jid": f"news@{COMPONENT}", "password": SECRET, "component": True, "port": server.component_port}
+    return {**known, **changes}
+
+
+@pytest.fixture
+def server(prosody: Prosody) -> Prosody:
+    prosody.add_account(JID)
+    prosody.add_account(f"bob@{OTHER_HOST}")
+    return prosody
+
+
+def test_a_message_goes_in_and_its_answer_out(make_daemon: MakeDaemon, place: Place, server: Prosody) -> None:
+    server.start()
+    daemon = make_daemon(
+        place, APP, daemon={"serve": ["main", "xmpp"], "threads": 2}, xmpp=xmpp_of("client", server), ready=False
+    )
+    daemon.wait_event("ConnectionUp")
+    bob = XmppClient(server, f"bob@{OTHER_HOST}", PASSWORD)
+    bob.send(f"<message to='{JID}' type='chat' id='m1'><body>hello</body></message>")
+
+    assert bob.wait_messages(1) == ["You said: hello"]
+    fact = daemon.wait_fact("in", kind="message")
+    assert (fact["sender"], fact["body"], fact["id"], fact["site"]) == (
+        f"bob@{OTHER_HOST}/test",
+        "hello",
+        "m1",
+        "default",
+    )
+    assert fact["pid"] not in {worker.pid for worker in daemon.workers() if worker.name == "main.1"}
+    bob.close()
+    assert daemon.stop() == 0
+    place.wait_empty(queue="xmppout")
+
+
+def test_frames_that_would_break_the_stream_are_dead_letters_and_the_others_go_on(
+    make_daemon: MakeDaemon, sqlite_place: Place, server: Prosody
+) -> None:
+    server.start()
+    place = sqlite_place
+    bad = [b"</stream:stream>", b"<message/><message/>", b"<!DOCTYPE a><message/>", b"<message to='b'>", b"nothing"]
+    for frame in bad:
+        place.enqueue("xmppout", frame, codec="raw")
+    place.enqueue("xmppout", f"<message to='bob@{OTHER_HOST}' type='chat'><body>after</body></message>", codec="xml")
+    daemon = make_daemon(place, APP, daemon={"serve": ["xmpp"]}, xmpp=xmpp_of("client", server))
+    place.wait_empty()
+
+    letters = place.dead()
+    assert [letter.frame for letter in letters] == bad
+    assert {letter.reason for letter in letters} == {"bad_item"}
+    assert all(letter.last_error or letter.traceback is None for letter in letters)
+    bob = XmppClient(server, f"bob@{OTHER_HOST}", PASSWORD)
+    assert bob.wait_messages(1) == ["after"]
+    bob.close()
+    assert len(daemon.events("ConnectionUp")) == 1
+    assert daemon.events("ConnectionDown") == []
+
+
+def test_one_site_that_is_away_keeps_nobody_waiting(
+    make_daemon: MakeDaemon, sqlite_place: Place, server: Prosody
+) -> None:
+    place = sqlite_place
+    server.start()
+    with_site = {"gone.example": {"xmpp": {**xmpp_of("client", server), "port": 1, "jid": "update@c.example"}}}
+    with_site["here.example"] = {"xmpp": xmpp_of("client", server)}
+    for number in range(300):
+        place.enqueue(
+            "xmppout", f"<message to='x@{OTHER_HOST}'><body>{number}</body></message>", codec="xml", site="gone.example"
+        )
+    daemon = make_daemon(place, APP, daemon={"serve": ["xmpp"]}, site=with_site)
+    paused = daemon.wait_event("Paused", queue="xmppout", site="gone.example")
+    assert paused["author"] == "xmpp worker"
+    assert "cannot connect" in paused["reason"]
+    place.enqueue(
+        "xmppout",
+        f"<message to='bob@{OTHER_HOST}' type='chat'><body>x</body></message>",
+        codec="xml",
+        site="here.example",
+    )
+    place.wait_empty(site="here.example")
+
+    assert daemon.stop() == 0
+    waiting = place.waiting(site="gone.example")
+    assert len(waiting) == 300
+    assert {(item.attempts, item.claimed_by) for item in waiting} == {(0, None)}
+    with place.open() as store:
+        assert store.pauses() == [], "a pause does not outlive its worker"
+
+
+def test_without_a_server_the_daemon_leaves_at_once_and_loses_nothing(
+    make_daemon: MakeDaemon, sqlite_place: Place, server: Prosody
+) -> None:
+    for number in range(100):
+        sqlite_place.enqueue("xmppout", f"<message to='bob@{OTHER_HOST}'><body>{number}</body></message>", codec="xml")
+    daemon = make_daemon(sqlite_place, APP, daemon={"serve": ["xmpp"]}, xmpp=xmpp_of("client", server))
+    daemon.wait_event("ConnectionDown")
+
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - began < 10, "the grace period is 30 seconds"
+    assert {item.attempts for item in sqlite_place.waiting()} == {0}
+    assert len(sqlite_place.waiting()) == 100
+
+
+@pytest.mark.parametrize("kind", ["client", "component"])
+@pytest.mark.timeout(600 if STANZAS > 5000 else 120)
+def test_every_stanza_arrives_whatever_dies(
+    make_daemon: MakeDaemon,
+    sqlite_place: Place,
+    server: Prosody,
+    kind: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Four workers send; the server is killed and restarted three times, the worker with the connection twice.
+
+    The recipients are away, so the server keeps the messages on disk before it acknowledges them: what a kill of the
+    server loses is then ours, and not what it had taken over.
+    """
+    place = sqlite_place
+    people = [server.add_account(f"p{number}@{OTHER_HOST}") for number in range(RECIPIENTS)]
+    server.start()
+    daemon = make_daemon(
+        place, APP, daemon={"serve": ["main", "xmpp"], "threads": WORKERS}, xmpp=xmpp_of(kind, server), ready=False
+    )
+    daemon.wait_event("ConnectionUp")
+    batches = [
+        new_item("post", {"to": people[number % RECIPIENTS], "batch": number, "count": BATCH})
+        for number in range(STANZAS // BATCH)
+    ]
+    place.enqueue_all(batches)
+    trouble = ["server", "worker", "server", "worker", "server"]
+    for number, what in enumerate(trouble, 1):
+        wait_for_share(place, daemon, number / (len(trouble) + 1))
+        if what == "server":
+            server.kill()
+            server.start()
+        else:
+            xmpp_worker(daemon).kill(signal.SIGKILL)
+    place.wait_empty(seconds=400)
+    assert daemon.stop() == 0
+
+    arrived: dict[str, list[int]] = {}
+    for person in people:
+        expected = sum(BATCH for item in batches if person.encode() in item.frame)
+        for body in received_by(server, person, expected):
+            batch, _space, number_in_batch = body.partition(" ")
+            arrived.setdefault(batch, []).append(int(number_in_batch))
+    assert len(arrived) == len(batches)
+    for batch, numbers in arrived.items():
+        assert list(dict.fromkeys(numbers)) == list(range(BATCH)), f"batch {batch} is whole and in order"
+    twice = sum(sum(Counter(numbers).values()) - BATCH for numbers in arrived.values())
+    assert twice <= len(trouble) * AT_ONCE, "only what was on its way when something died"
+    assert place.dead() == []
+    record_property("stanzas", STANZAS)
+    record_property("came twice", twice)
+
+
+def received_by(server: Prosody, person: str, expected: int) -> list[str]:
+    """The bodies of what waited for somebody, when so many different ones have come."""
+    with contextlib.closing(XmppClient(server, person, PASSWORD)) as client:
+        wait_until(lambda: len(set(client.messages())) >= expected, f"{person} has all {expected}", seconds=60)
+        return client.messages()
+
+
+def wait_for_share(place: Place, daemon: Daemon, share: float) -> None:
+    """Until about that share of the stanzas has been delivered."""
+    with place.open() as store:
+
+        def delivered() -> int:
+            counts: dict[str, QueueFacts] = {each.queue: each for each in store.counts()}
+            posts, out = counts.get("post"), counts.get("xmppout")
+            left = (posts.ready + posts.claimed) * BATCH if posts else 0
+            return STANZAS - left - (out.ready + out.claimed if out else 0)
+
+        wait_until(lambda: delivered() >= share * STANZAS, f"{share:.0%} is delivered; {daemon.log_text()[-3000:]}")
+
+
+def xmpp_worker(daemon: Daemon) -> Any:
+    (worker,) = [worker for worker in daemon.workers() if worker.name == "main.1"]
+    return worker
