@@ -83,7 +83,7 @@ bench: .venv/.installed-dev ## every benchmark beside peers and the bare databas
 
 soak: .venv/.installed-dev ## a minute of random kills on each store, then 20 minutes at half of the top speed
 	SNQD_SOAK_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_chaos.py --timeout 600 -s
-	SNQD_XMPP_STANZAS=20000 $(BIN)/python -m pytest tests/xmpp/test_daemon.py -k whatever_dies
+	SNQD_XMPP_STANZAS=20000 $(BIN)/python -m pytest tests/xmpp/test_daemon.py -k whatever_dies --log-cli-level INFO
 	$(BIN)/python -m bench.sustained $(ARGS)
 
 fuzz: .venv/.installed-dev ## hostile datagrams for the decoder and the SNMP agent, a minute each; ARGS="--seconds 3600"

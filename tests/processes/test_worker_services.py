@@ -108,7 +108,8 @@ def test_a_worker_may_have_a_service_and_no_handler(make_daemon: MakeDaemon, sql
     assert daemon.stop() == 0
 
 
-def test_a_rejected_item_is_a_dead_letter_at_once(make_daemon: MakeDaemon, place: Place) -> None:
+def test_a_rejected_item_is_a_dead_letter_at_once(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
+    place = sqlite_place
     number = place.enqueue("q")
     daemon = make_daemon(place, "@handler('q')\ndef q(payload, context):\n    raise Reject('it has no recipient')\n")
 

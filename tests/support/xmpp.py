@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 
     from snqd.telemetry.events import Event
     from snqd.telemetry.facts import ConnectionFact
-    from tests.support.prosody import Prosody
+    from tests.support.xmpp_client import Server
 
 SITE = SiteName("a")
 JID = f"update@{HOST}"
 SECONDS = 20.0
 
 
-def client_settings(server: Prosody, **changes: Any) -> XmppConfig:
+def client_settings(server: Server, **changes: Any) -> XmppConfig:
     """An account on the test's server."""
     known = {"enabled": True, "jid": JID, "password": PASSWORD, "host": "127.0.0.1", "port": server.port}
     return XmppConfig(**{**known, "ca_file": str(server.ca_file), **changes})
 
 
-def component_settings(server: Prosody, **changes: Any) -> XmppConfig:
+def component_settings(server: Server, **changes: Any) -> XmppConfig:
     """The test's component."""
     known = {"enabled": True, "jid": f"news@{COMPONENT}", "password": SECRET, "component": True, "host": "127.0.0.1"}
     return XmppConfig(**{**known, "port": server.component_port, **changes})

@@ -10,16 +10,15 @@ import socket
 import ssl
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from xml.etree import ElementTree
 
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from xml.etree.ElementTree import Element
-
-    from tests.support.prosody import Prosody
 
 STREAM = "http://etherx.jabber.org/streams"
 CLIENT = "{jabber:client}"
@@ -29,10 +28,18 @@ _BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 SECONDS = 20.0
 
 
+class Server(Protocol):
+    """What a client must know of one."""
+
+    port: int
+    component_port: int
+    ca_file: Path
+
+
 class XmppClient:
     """Logs in when made. `stanzas` grows as they come; `times` has when each came (monotonic)."""
 
-    def __init__(self, server: Prosody, jid: str, password: str, *, resource: str = "test", priority: int = 0) -> None:
+    def __init__(self, server: Server, jid: str, password: str, *, resource: str = "test", priority: int = 0) -> None:
         self.jid = jid
         self.stanzas: list[Element] = []
         self.times: list[float] = []
