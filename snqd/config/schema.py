@@ -182,6 +182,8 @@ class AlarmsConfig(NamedTuple):
     """A worker reaches its soft memory limit within this time, if it grows on as it does."""
     canary_seconds: float = 60.0
     """A canary has not come back (`queue.NAME.canary_seconds` sends them)."""
+    connection_seconds: float = 60.0
+    """A connection of a service, such as one of `[xmpp]`, is not there."""
     clear_share: float = 0.8
     """An alarm is cleared when its figure is below this share of the threshold."""
     hold_seconds: float = 10.0

@@ -83,6 +83,7 @@ LIMITS: dict[str, Limits] = {
     "alarms.store_seconds": _SECONDS,
     "alarms.memory_seconds": _SECONDS,
     "alarms.canary_seconds": _SECONDS,
+    "alarms.connection_seconds": _SECONDS,
     "alarms.clear_share": Limits(high=1, above_zero=True),
     "alarms.hold_seconds": _SECONDS,
     "snmp.requests_per_second": Limits(high=1_000_000),

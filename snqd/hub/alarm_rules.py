@@ -23,6 +23,7 @@ def rules_of(config: Config) -> AlarmRules:
         store_seconds=alarms.store_seconds,
         memory_seconds=alarms.memory_seconds,
         canary_seconds=alarms.canary_seconds,
+        connection_seconds=alarms.connection_seconds,
         clear_share=alarms.clear_share,
         hold_seconds=alarms.hold_seconds,
         queues={

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from snqd.telemetry.words import command, duration_words, limit_words, plural, size_words
 
 if TYPE_CHECKING:
-    from snqd.telemetry.facts import MemoryFact
+    from snqd.telemetry.facts import ConnectionFact, MemoryFact
 
 
 def lag(queue: str, ready: int, seconds: float, limit: float) -> str:
@@ -83,6 +83,18 @@ def canary(queue: str, seconds: float, limit: float) -> str:
     )
 
 
+def connection(service: str, fact: ConnectionFact | None, away: int, seconds: float, limit: float) -> str:
+    """`fact`: the one that has been away longest; None while an alarm stays raised although all are there."""
+    if fact is None:
+        return f"{service} is connected again"
+    others = f" and {plural(away - 1, 'other')}" if away > 1 else ""
+    said = f": {fact.problem}" if fact.problem else ""
+    return (
+        f"{fact.service} is not connected as {fact.name}{others} for {duration_words(seconds)} "
+        f"(alarm from {limit_words(limit)}){said}"
+    )
+
+
 def good_again(name: str, subject: str, value: float | None) -> str:
     """What is told when an alarm is cleared. `value` None: what it was about is not there any more."""
     match name:
@@ -105,6 +117,8 @@ def good_again(name: str, subject: str, value: float | None) -> str:
             return "the store answers"
         case "memory":
             return f"worker {subject}: its memory limit is not near"
+        case "connection":
+            return f"{subject} is connected"
         case "canary":
             return f"queue {subject}: the canary has come back"
     return f"{name} of {subject} is good again"

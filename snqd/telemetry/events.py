@@ -356,7 +356,7 @@ class AlarmRaised:
 
     daemon: str
     name: str
-    """lag, failures, respawns, fatal, stalled, no_handler, dead_letters, store, memory, canary."""
+    """lag, failures, respawns, fatal, stalled, no_handler, dead_letters, store, memory, canary, connection."""
     subject: str
     """What it is about: a queue, a worker, the daemon or the store."""
     value: float

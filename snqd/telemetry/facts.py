@@ -257,7 +257,9 @@ class AlarmFact(Fact, frozen=True, tag=7):
     """One alarm, raised or cleared."""
 
     name: str
-    """What kind: lag, failures, respawns, fatal, stalled, no_handler, dead_letters, store, memory, canary."""
+    """What kind: lag, failures, respawns, fatal, stalled, no_handler, dead_letters, store, memory, canary,
+    connection.
+    """
     subject: str
     """What it is about: a queue, a worker, the store."""
     is_raised: bool
@@ -395,7 +397,7 @@ class ConnectionFact(Fact, frozen=True, tag=13):
     state: str
     """connecting, connected, backing off, closed."""
     since: Figure
-    """When `state` last changed."""
+    """When it was connected, or when it was lost; for one that never was connected, when its worker began."""
     problem: str
     """One line: why it is not connected; empty when it is."""
     retry_at: Figure

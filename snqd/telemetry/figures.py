@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.telemetry import alarm_words as words
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from snqd.telemetry.daemon_view import DaemonView
-    from snqd.telemetry.facts import MemoryFact, QueueFact, StoreFact, WorkerFact
+    from snqd.telemetry.facts import ConnectionFact, MemoryFact, QueueFact, StoreFact, WorkerFact
     from snqd.telemetry.rules import AlarmRules
     from snqd.telemetry.totals import Totals
 
@@ -140,6 +141,7 @@ class Figures:
         if not is_blind:
             figures += self._canary(view, served, rules, now)
         figures += _memory(view.memory.values(), rules)
+        figures += _connections(view.connections.values(), rules, now)
         self._elapsed = elapsed
         self._forget(elapsed)
         return Found(figures, _NEEDS_STORE if is_blind else frozenset())
@@ -305,6 +307,23 @@ def _memory(facts: Iterable[MemoryFact], rules: AlarmRules) -> Iterable[Figure]:
                 worst[fact.worker] = fact
     for fact in worst.values() if limit else ():
         yield _memory_figure(fact, limit)
+
+
+def _connections(facts: Iterable[ConnectionFact], rules: AlarmRules, now: float) -> Iterable[Figure]:
+    """Per service: how long the one that has been away longest has been. A server that is down takes many with it."""
+    away: dict[str, list[ConnectionFact]] = {}
+    for fact in facts:
+        away.setdefault(fact.service, [])
+        if fact.state in ("connecting", "backing off"):
+            away[fact.service].append(fact)
+    limit = rules.connection_seconds
+    for service, gone in away.items() if limit else ():
+        seconds = max((max(0.0, now - fact.since) for fact in gone), default=0.0)
+        oldest = min(gone, key=lambda fact: fact.since, default=None)
+        yield Figure(
+            "connection", service, seconds, limit, seconds / limit,
+            partial(words.connection, service, oldest, len(gone), seconds, limit),
+        )  # fmt: skip
 
 
 def _memory_figure(fact: MemoryFact, limit: float) -> Figure:

@@ -3,8 +3,8 @@
 - *live*: the hub and the supervisor turn. Nothing else, so that nobody restarts a daemon because its store is away.
 - *ready*: a worker claims, and the store answers.
 - *full*: that, and no alarm is raised. Alarms that mean that work is not done are critical (lag, stalled, no_handler,
-  store, canary); those that mean that somebody should look are warnings (failures, dead_letters, respawns, fatal,
-  memory).
+  store, canary, connection); those that mean that somebody should look are warnings (failures, dead_letters, respawns,
+  fatal, memory).
 
 UNKNOWN is said when the facts do not allow an answer: there are none yet, or they are old.
 """
@@ -26,7 +26,7 @@ Kind = Literal["live", "ready", "full"]
 
 SILENCE_SECONDS = 10.0
 """The hub looks once a second; facts that are older than this are not called present."""
-CRITICAL_ALARMS = frozenset({"lag", "stalled", "no_handler", "store", "canary"})
+CRITICAL_ALARMS = frozenset({"lag", "stalled", "no_handler", "store", "canary", "connection"})
 _STUCK_SECONDS = 15.0
 _SHOWN_ALARMS = 5
 

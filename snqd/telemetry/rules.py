@@ -33,6 +33,7 @@ class AlarmRules:
     store_seconds: float = 5.0
     memory_seconds: float = 600.0
     canary_seconds: float = 60.0
+    connection_seconds: float = 60.0
     clear_share: float = 0.8
     hold_seconds: float = 10.0
     queues: Mapping[str, QueueRules] = field(default_factory=dict)

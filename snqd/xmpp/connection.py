@@ -65,7 +65,7 @@ class XmppConnection:
         self.connected = asyncio.Event()
         self._is_flush_due = False
         self._state: State = "connecting"
-        self._since = self._down_since = time.time()
+        self._since = time.time()
         self._problem = ""
         self._retry_at = 0.0
         self._ping_seconds = -1.0
@@ -83,7 +83,7 @@ class XmppConnection:
     @property
     def down_seconds(self) -> float:
         """For how long it has not been connected."""
-        return 0.0 if self.is_connected else time.time() - self._down_since
+        return 0.0 if self.is_connected else time.time() - self._since
 
     @property
     def problem(self) -> str:
@@ -112,7 +112,6 @@ class XmppConnection:
                 lost = await self._one_session()
                 lasted = self.is_connected and time.monotonic() - began >= _SETTLED_SECONDS
                 if self.is_connected:
-                    self._down_since = time.time()
                     told = ""
                 failures = 1 if lasted else failures + 1
                 delay = (_REFUSED_BACKOFF if lost.is_refused else _BACKOFF).delay(failures, random.random())
@@ -153,7 +152,7 @@ class XmppConnection:
         self._marks.clear()
         self._asked.clear()
         self._connects += 1
-        down = time.time() - self._down_since
+        down = time.time() - self._since
         self._change("connected")
         account = self.account
         self._context.emit(
@@ -314,7 +313,9 @@ class XmppConnection:
     # ---- telling
 
     def _change(self, state: State, *, problem: str = "", retry_at: float = 0.0) -> None:
-        self._state, self._since, self._problem, self._retry_at = state, time.time(), problem, retry_at
+        if (state == "connected") != self.is_connected or state == "closed":
+            self._since = time.time()
+        self._state, self._problem, self._retry_at = state, problem, retry_at
         if state == "connected":
             self.connected.set()
         else:

@@ -147,5 +147,5 @@ class XmppOut(Handler, Service):
         if line is None and site in self._refused:
             raise Reject(self._refused[site])
         if line is None:
-            raise Reject(f"site {site!r} has no XMPP: enable it ([xmpp] enabled = true), then 'snqd dead retry'")
+            raise Reject(f"site {site!r} has no XMPP: enable it ([xmpp] enabled = true), then 'snqd dead replay'")
         return line

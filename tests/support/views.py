@@ -8,6 +8,7 @@ from snqd.telemetry.facts import (
     AlarmFact,
     AnyFact,
     CanaryFact,
+    ConnectionFact,
     DaemonFact,
     DepthFact,
     EventFact,
@@ -88,6 +89,12 @@ def queue(name: str = "mail", **changes: Any) -> QueueFact:
     """One that is served, and does not move."""
     given = {"queue": name, "workers": 2, "has_handler": True, "drain_seconds": -1.0, "paused": ""}
     return _made(QueueFact, given | changes)
+
+
+def connection(name: str = "update@a.example", **changes: Any) -> ConnectionFact:
+    """One that is there, since an hour."""
+    known = {"worker": "main.1", "service": "xmpp", "name": name, "state": "connected", "since": NOON - 3600.0}
+    return _made(ConnectionFact, known | changes)
 
 
 def pause(name: str = "", site: str = "", **changes: Any) -> PauseFact:

@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 
 from snqd.telemetry.alarms import Alarms, Latch
 from snqd.telemetry.rules import AlarmRules, QueueRules
-from tests.support.views import NOON, Stage, busy, canary, depth, event, flow, memory, pause, queue, store, worker
+from tests.support.views import (
+    NOON,
+    Stage,
+    busy,
+    canary,
+    connection,
+    depth,
+    event,
+    flow,
+    memory,
+    pause,
+    queue,
+    store,
+    worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -409,6 +423,24 @@ def test_a_queue_that_is_gone_has_no_alarm_any_more() -> None:
     assert watch.changes[1].message == "queue old: nothing is overdue"
 
 
+def test_a_service_that_is_not_connected_is_told_with_its_reason_and_once_for_all_its_connections() -> None:
+    watch = Watch()
+    watch.look_for(30, *HEALTHY, connection(), connection("update@b.example"))
+    why = "cannot connect to xmpp.example:5222"
+    gone: dict[str, Any] = {"state": "backing off", "since": watch.stage.now, "problem": why}
+    away = [connection(**gone), connection("update@b.example", **{**gone, "since": watch.stage.now + 5.0})]
+    assert watch.look_for(59, *HEALTHY, *away) == []
+
+    (alarm,) = watch.look_for(60, *HEALTHY, *away)
+    assert names([alarm]) == [("connection", "xmpp", True)]
+    assert alarm.message == (
+        "xmpp is not connected as update@a.example and 1 other for 1m00s (alarm from 1m): "
+        "cannot connect to xmpp.example:5222"
+    )
+    (over,) = watch.look_for(20, *HEALTHY, connection(), connection("update@b.example"))
+    assert (names([over]), over.message) == ([("connection", "xmpp", False)], "xmpp is connected")
+
+
 def test_an_alarm_that_is_turned_off_is_cleared() -> None:
     watch = Watch()
     overdue = (*HEALTHY, flow(claimed=1), depth(ready=1, lag_seconds=400.0))
@@ -425,6 +457,7 @@ def test_an_alarm_that_is_turned_off_is_cleared() -> None:
     [
         "lag_seconds", "failure_ratio", "respawns_per_minute", "stalled_seconds", "no_handler_seconds",
         "dead_letters_per_minute", "store_seconds", "memory_seconds", "canary_seconds",
+        "connection_seconds",
     ],
 )  # fmt: skip
 def test_nought_turns_an_alarm_off(off: str) -> None:
@@ -434,7 +467,7 @@ def test_nought_turns_an_alarm_off(off: str) -> None:
         bad: list[AnyFact] = [
             worker(1), memory(limit_in_seconds=1.0), flow(failed=50, dead_lettered=50), *deaths,
             depth(ready=1, lag_seconds=400.0), queue("push", workers=0), depth("push", ready=1, lag_seconds=400.0),
-            queue(), canary(sent=1, last_sent=NOON),
+            queue(), canary(sent=1, last_sent=NOON), connection(state="backing off"),
         ]  # fmt: skip
         watch.look(worker(1))
         watch.look_for(62, store(), *bad)
