@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_ATTEMPTS = 10
 DEFAULT_TIME_LIMIT_SECONDS = 300.0
+CONCURRENCY = 64
+"""Most items of a queue that a worker runs at the same time: its place on the board has room for no more."""
+CONCURRENCY_WAITING = 1000
+"""The same where most of them only wait, and need no room there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,9 @@ class HandlerOptions:
     time_limit_seconds: float = DEFAULT_TIME_LIMIT_SECONDS
     """0 = no limit."""
     concurrency: int = 1
-    """Items of this queue that one worker runs at the same time (1..64)."""
+    """Items of this queue that one worker runs at the same time (1..64, or 1..1,000 if the handler `waits`)."""
+    waits: bool = False
+    """A coroutine that calls `context.waiting()` before it waits for somebody else."""
     transactional: bool = False
     """The handler's `context.connection` is a transaction that commits together with the ack."""
     backoff: Backoff = field(default_factory=Backoff)
@@ -39,8 +45,9 @@ class HandlerOptions:
         for name, low in (("max_attempts", 1), ("time_limit_seconds", 0), ("concurrency", 1)):
             if getattr(self, name) < low:
                 raise HandlerError(f"queue {self.queue!r}: {name} is {getattr(self, name)!r}, must be {low} or more")
-        if self.concurrency > 64:
-            raise HandlerError(f"queue {self.queue!r}: concurrency is {self.concurrency}, must be 64 or less")
+        most = CONCURRENCY_WAITING if self.waits else CONCURRENCY
+        if self.concurrency > most:
+            raise HandlerError(f"queue {self.queue!r}: concurrency is {self.concurrency}, must be {most} or less")
 
 
 class Handler:
@@ -54,6 +61,7 @@ class Handler:
     max_attempts: ClassVar[int] = DEFAULT_MAX_ATTEMPTS
     time_limit_seconds: ClassVar[float] = DEFAULT_TIME_LIMIT_SECONDS
     concurrency: ClassVar[int] = 1
+    waits: ClassVar[bool] = False
     transactional: ClassVar[bool] = False
     backoff: ClassVar[Backoff] = Backoff()
 
@@ -83,6 +91,7 @@ def handler(
     max_attempts: int = DEFAULT_MAX_ATTEMPTS,
     time_limit_seconds: float = DEFAULT_TIME_LIMIT_SECONDS,
     concurrency: int = 1,
+    waits: bool = False,
     transactional: bool = False,
     backoff: Backoff | None = None,
 ) -> Callable[[Callable[[Any, Context], Any]], Callable[[Any, Context], Any]]:
@@ -93,6 +102,7 @@ def handler(
         max_attempts=max_attempts,
         time_limit_seconds=time_limit_seconds,
         concurrency=concurrency,
+        waits=waits,
         transactional=transactional,
         backoff=backoff if backoff is not None else Backoff(),
     )
@@ -119,6 +129,7 @@ def bind(found: object, origin: str) -> BoundHandler | None:
             max_attempts=found.max_attempts,
             time_limit_seconds=found.time_limit_seconds,
             concurrency=found.concurrency,
+            waits=found.waits,
             transactional=found.transactional,
             backoff=found.backoff,
         )

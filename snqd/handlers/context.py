@@ -53,7 +53,7 @@ class ItemLogger(logging.LoggerAdapter[logging.Logger]):
 class Context:
     """Given to `handle` beside the payload. One per item; do not keep it."""
 
-    __slots__ = ("_frame_limit", "_item", "_logger", "_submit", "connection", "outbox", "site")
+    __slots__ = ("_frame_limit", "_item", "_logger", "_submit", "connection", "on_waiting", "outbox", "site")
 
     def __init__(
         self,
@@ -71,6 +71,8 @@ class Context:
         """The item's site; an item never runs under another's settings."""
         self.connection = connection
         """The open transaction of a `transactional` handler (psycopg or sqlite3 connection), else None."""
+        self.on_waiting: Callable[[], None] | None = None
+        """For the worker: called by `waiting`."""
         self.outbox: list[NewItem] = []
         """Items enqueued with `atomically=True`: stored in the transaction that acks this item."""
 
@@ -104,6 +106,15 @@ class Context:
             }
             self._logger = ItemLogger(logging.getLogger("snqd.handler"), extra)
         return self._logger
+
+    def waiting(self) -> None:
+        """Say that only somebody else is waited for from here on, such as the acknowledgement of a server.
+
+        The item then takes no place of those that run, so that a queue whose handler `waits` may have hundreds, and is
+        not blamed if the worker dies: it is given back without using an attempt. Call it before the first `await`.
+        """
+        if self.on_waiting is not None:
+            self.on_waiting()
 
     def enqueue(
         self, queue: str, payload: Any, *, site: str | None = None, atomically: bool = False, **options: Any

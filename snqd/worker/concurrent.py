@@ -54,14 +54,15 @@ class ConcurrentRunner:
         self._look: asyncio.TimerHandle | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._is_draining = False
+        self._is_looking = False
 
     @property
     def is_running(self) -> bool:
         return bool(self._running)
 
     def start(self, item: Item, lane: WorkLane) -> None:
-        """Run the item now if its lane has room, else as soon as it has."""
-        if self._has_room(lane):
+        """Run the item now if its lane has room, else as soon as it has. No item overtakes one of its lane."""
+        if id(lane) not in self._backlog and self._has_room(lane):
             self._launch(item, lane)
         else:
             self._backlog.setdefault(id(lane), (lane, deque()))[1].append(item)
@@ -115,9 +116,11 @@ class ConcurrentRunner:
             return
         handler, payload, context = prepared
         entry = self._entries.pop()
+        seat = _Seat(self, entry)
+        context.on_waiting = seat.leave_early
         limit = handler.options.time_limit_seconds
         self._parts.view.begin(entry, item.id, item.queue, item.site, deadline_ns(limit), item.attempts + 1)
-        running = self._run(item, lane, handler, payload, context, entry)
+        running = self._run(item, lane, handler, payload, context, seat)
         task = asyncio.create_task(running, name=f"item {item.id}")
         self._running[task] = lane
         self._moved_at[id(lane)] = time.monotonic()
@@ -125,7 +128,7 @@ class ConcurrentRunner:
         task.add_done_callback(self._ended)
 
     async def _run(
-        self, item: Item, lane: WorkLane, handler: BoundHandler, payload: Any, context: Context, entry: int
+        self, item: Item, lane: WorkLane, handler: BoundHandler, payload: Any, context: Context, seat: _Seat
     ) -> None:
         started = time.monotonic_ns()
         error: BaseException | None = None
@@ -139,8 +142,7 @@ class ConcurrentRunner:
         except BaseException as raised:  # whatever a handler raises is its item's fate, not the worker's
             error = raised
         ended = time.monotonic_ns()
-        self._parts.view.end(entry)
-        self._entries.append(entry)
+        seat.leave()
         lane.pace.ran(1, (ended - started) / 1e9)
         lane.finished += 1
         self._execution.settle(item, handler, context, error, started, ended)
@@ -151,12 +153,26 @@ class ConcurrentRunner:
         self._count[id(lane)] -= 1
         if not self._running and self._store.is_hungry:
             self._parts.view.set(Word.PHASE, Phase.IDLE)
-        if self._backlog and not self._is_draining:
+        if self._backlog:
             self._start_waiting()
         self._store.nudge()
 
+    def free(self, entry: int) -> None:
+        """An entry of the board is not needed any more."""
+        self._parts.view.end(entry)
+        self._entries.append(entry)
+
+    def look_for_room(self) -> None:
+        """Entries became free before their items ended."""
+        if self._backlog and not self._is_looking:
+            self._is_looking = True
+            asyncio.get_running_loop().call_soon(self._start_waiting)
+
     def _start_waiting(self) -> None:
         """Start what there is room for now."""
+        self._is_looking = False
+        if self._is_draining:
+            return
         for lane, items in list(self._backlog.values()):
             while items and self._has_room(lane):
                 self._launch(items.popleft(), lane)
@@ -199,6 +215,25 @@ class ConcurrentRunner:
         finally:
             if timer is not None:
                 timer.cancel()
+
+
+class _Seat:
+    """An item's entry on the board, until it ends or only waits."""
+
+    __slots__ = ("_entry", "_runner")
+
+    def __init__(self, runner: ConcurrentRunner, entry: int) -> None:
+        self._runner = runner
+        self._entry = entry
+
+    def leave(self) -> None:
+        if self._entry >= 0:
+            self._runner.free(self._entry)
+            self._entry = -1
+
+    def leave_early(self) -> None:
+        self.leave()
+        self._runner.look_for_room()
 
 
 class _StoppableCall:

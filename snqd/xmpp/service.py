@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from snqd.xmpp.accounts import Account
     from snqd.xmpp.connection import XmppConnection
 
-_CONCURRENCY = 63
-"""Stanzas that may be on their way at once: as many as a worker's place on the board has room for."""
+_CONCURRENCY = 200
+"""Stanzas that may be on their way at once. So many a round trip is what a server far away gets; so many come twice at
+most when a connection is lost.
+"""
 _LOOK_SECONDS = 1.0
 """How often it is looked whether sites have changed."""
 
@@ -55,6 +57,7 @@ class XmppOut(Handler, Service):
     queue = QUEUE_OUT
     group = "xmpp"
     concurrency = _CONCURRENCY
+    waits = True
     time_limit_seconds = 0.0  # it waits for as long as the server is away
 
     def __init__(self) -> None:
@@ -136,8 +139,10 @@ class XmppOut(Handler, Service):
             raise Interrupted
         if line.away.is_away:
             raise Interrupted
+        taken = line.connection.send(data)
+        context.waiting()
         try:
-            await line.connection.send(data)
+            await taken
         except NotConnected:
             raise Interrupted from None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from snqd.items import new_item
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
@@ -121,3 +122,35 @@ def test_a_rejected_item_is_a_dead_letter_at_once(make_daemon: MakeDaemon, sqlit
         1,
     )
     wait_until(lambda: [letter.id for letter in place.dead()] == [number], "it is among the dead letters")
+
+
+WAITS = """
+class Waits(Handler):
+    queue = "q"
+    concurrency = 300
+    waits = True
+
+    async def handle(self, payload, context):
+        context.waiting()
+        note("waits", context)
+        await hold_async("q")
+        note("done", context)
+"""
+
+
+def test_hundreds_may_wait_at_once_and_none_is_blamed_for_a_death(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
+    place = sqlite_place
+    daemon = make_daemon(place, WAITS, store={"batch_limit": 40})
+    ids = [item for _ in range(5) for item in place.enqueue_all([new_item("q", number) for number in range(50)])]
+    begun = daemon.wait_facts("waits", 250)
+    assert [fact["item"] for fact in begun] == ids, "they begin in order"
+
+    daemon.workers()[0].kill()
+    again = daemon.wait_facts("waits", 500)[250:]
+    assert [fact["item"] for fact in again] == ids
+    assert {(item.attempts, item.crash_attempts) for item in place.waiting()} == {(0, 0)}
+    assert daemon.events("ItemCrashed") == []
+
+    daemon.open_gate("q")
+    place.wait_empty()
+    assert len(daemon.facts("done")) == 250

@@ -34,7 +34,7 @@ STANZAS = int(os.environ.get("SNQD_XMPP_STANZAS", "3000"))
 WORKERS, RECIPIENTS, BATCH = 4, 12, 50
 log = logging.getLogger("tests.xmpp")
 TROUBLE = ("server", "worker", "server", "worker", "server") if STANZAS > 5000 else ("server", "worker")
-AT_ONCE = 63
+AT_ONCE = 200
 """Most stanzas on their way, so most that one interruption makes come twice."""
 
 APP = """
