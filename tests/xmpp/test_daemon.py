@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ from tests.support.xmpp_client import XmppClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from snqd.stores.base import QueueFacts
     from tests.support.daemons import Daemon, Place
@@ -237,3 +239,36 @@ def wait_for_share(place: Place, daemon: Daemon, share: float) -> None:
 def xmpp_worker(daemon: Daemon) -> Any:
     (worker,) = [worker for worker in daemon.workers() if worker.name == "main.1"]
     return worker
+
+
+def test_a_site_that_is_declared_meanwhile_is_connected_and_one_that_changes_anew(
+    make_daemon: MakeDaemon, sqlite_place: Place, server: Prosody, tmp_path: Path
+) -> None:
+    server.start()
+    sites = tmp_path / "sites"
+    sites.mkdir()
+    (sites / "quiet.example.toml").write_text('colour = "red"\n')
+    daemon = make_daemon(
+        sqlite_place, APP, daemon={"serve": ["xmpp"]}, sites={"directory": str(sites)}, xmpp={"host": "127.0.0.1"}
+    )
+    daemon.wait_hub()
+
+    declare(sites, server, status="post here")
+    up = daemon.wait_event("ConnectionUp")
+    assert (up["name"], up["site"]) == (JID, "a.example")
+    declare(sites, server, status="post there")
+    daemon.wait_events("ConnectionUp", 2)
+    sqlite_place.enqueue(
+        "xmppout", f"<message to='bob@{OTHER_HOST}'><body>x</body></message>", codec="xml", site="a.example"
+    )
+    sqlite_place.wait_empty()
+    assert daemon.events("ConnectionDown") == []
+    assert daemon.stop() == 0
+
+
+def declare(sites: Path, server: Prosody, **changes: Any) -> None:
+    """Write the site's file, as an editor does."""
+    table = {key: value for key, value in xmpp_of("client", server, **changes).items() if key != "host"}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+    (sites / "new").write_text("\n".join(["[xmpp]", *lines, ""]))
+    (sites / "new").replace(sites / "a.example.toml")
