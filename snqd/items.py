@@ -124,6 +124,7 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "raw": bytes,
     "text": bytes.decode,
     "xml": bytes,
+    "php": bytes,  # PHP's serialize(), imported from StatusNet: never executed, handlers get the bytes
 }
 
 

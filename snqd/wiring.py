@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from snqd.registry import QueueRegistry
     from snqd.stores.base import Store
     from snqd.stores.desk import Desk, SiteRow
+    from snqd.stores.postgres.statusnet import Flow
     from snqd.supervisor.companion import HubSeat
     from snqd.telemetry.channels import Channels
     from snqd.telemetry.emitter import Emitter
@@ -101,6 +103,18 @@ def _open_inline(config: Config) -> Store:
     run = inline_runner(registry, load_tenants(config, handlers), enqueue, frame_limit_bytes=limit)
     store = InlineStore(run, MemoryStore(config.store))
     return store
+
+
+def statusnet_importer(config: Config) -> Callable[..., list[Flow]]:
+    """`carry_over` of the importer into this store. Raises `StoreError` where the store is not PostgreSQL."""
+    if open_store(config).kind != "postgres":
+        raise StoreError(
+            "StatusNet's items can be imported into a PostgreSQL store only, and store.url is "
+            f"{redact(config.store.url)}: give --store postgresql://host/database"
+        )
+    from snqd.stores.postgres.statusnet import carry_over
+
+    return partial(carry_over, config.store)
 
 
 def engine_of(connection: object) -> EnqueueEngine:

@@ -41,8 +41,7 @@ class Known:
         self._fine.add((queue, site))
 
     def _check_site(self, site: str) -> None:
-        if site not in self._sites:
-            raise BadItem(f"unknown site {site!r}: {_hint(site, self._sites, 'sites')} (--no-check stores it anyway)")
+        _refuse_unless_known(site, self._sites)
 
     def _check_queue(self, queue: str) -> None:
         if not self._queues:
@@ -54,6 +53,18 @@ class Known:
             raise BadItem(
                 f"no handler for queue {queue!r}: {_hint(queue, self._queues, 'queues')} (--no-check stores it anyway)"
             )
+
+
+def check_site(config: Config, site: str, *, is_checked: bool) -> None:
+    """Raise `BadItem` if items for `site` should not be stored."""
+    check_name("site", site)
+    if is_checked:
+        _refuse_unless_known(site, _sites(config))
+
+
+def _refuse_unless_known(site: str, known: list[str]) -> None:
+    if site not in known:
+        raise BadItem(f"unknown site {site!r}: {_hint(site, known, 'sites')} (--no-check stores it anyway)")
 
 
 def _sites(config: Config) -> list[str]:

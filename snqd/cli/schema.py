@@ -78,3 +78,47 @@ def sql(*, pending: bool) -> int:
         if wanted is None or migration.name in wanted:
             click.echo(f"-- {migration.name}\n{migration.sql.rstrip()}\n")
     return Exit.OK
+
+
+@schema.command(
+    "import-statusnet",
+    epilog="""\
+\b
+Examples:
+  snqd schema import-statusnet --from postgresql://db.example/statusnet --site example.net --dry-run
+  snqd schema import-statusnet --table public.queue_item      (in the store's own database, in another schema)
+Stop StatusNet's queue daemons first. See docs/statusnet.md.
+""",
+)
+@click.option(
+    "--from",
+    "source_url",
+    metavar="URL",
+    help="StatusNet's database, e.g. postgresql://user@host/statusnet. [default: the store's own]",
+)
+@click.option("--table", metavar="[SCHEMA.]TABLE", default="queue_item", show_default=True, help="Its queue's table.")
+@click.option("--site", metavar="SITE", default="default", show_default=True, help="The site that the items are of.")
+@click.option("--dry-run", is_flag=True, help="Count, and change nothing.")
+@click.option("--no-check", is_flag=True, help="Import also for a site that is not known here.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@common_options
+def import_statusnet(
+    *, source_url: str | None, table: str, site: str, dry_run: bool, no_check: bool, as_json: bool
+) -> int:
+    """Carry over what waits in the queue_item of a StatusNet 0.8 or 0.9 database.
+
+    Both forms of the table are understood. Rows that a worker had claimed wait again. What was carried over once is
+    not carried over again, and StatusNet's rows stay where they are until you drop the table. When a row cannot be
+    an item, nothing is carried over.
+    """
+    from snqd import wiring
+    from snqd.cli.importing import report, told_on_terminal
+    from snqd.cli.known import check_site
+
+    config = load().config
+    carry_over = wiring.statusnet_importer(config)
+    check_site(config, site, is_checked=not no_check)
+    with told_on_terminal(f"reading {table}") as on_read:
+        flows = carry_over(source_url=source_url, table=table, site=site, is_dry_run=dry_run, on_read=on_read)
+    report(flows, table=table, is_dry_run=dry_run, as_json=as_json)
+    return Exit.OK

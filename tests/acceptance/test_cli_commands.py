@@ -19,7 +19,7 @@ COMMANDS = [
     ["run"], ["enqueue"], ["drain"], ["status"], ["completion"],
     *([group, name] for group in ("items", "dead") for name in ("list", "show", "discard")),
     ["items", "retry"], ["dead", "replay"],
-    ["schema", "upgrade"], ["schema", "status"], ["schema", "sql"],
+    ["schema", "upgrade"], ["schema", "status"], ["schema", "sql"], ["schema", "import-statusnet"],
     ["config", "check"], ["config", "show"],
 ]  # fmt: skip
 LEAN = """

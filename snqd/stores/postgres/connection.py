@@ -118,6 +118,11 @@ def translate(error: psycopg.Error, where: str) -> Exception:
     match error:
         case pg.UndefinedTable() | pg.UndefinedColumn() | pg.UndefinedFunction() | pg.InvalidSchemaName():
             return SchemaMismatch(f"the tables of snqd in {where} are not as expected: {reason}: `snqd schema upgrade`")
+        case pg.DuplicateTable():
+            return SchemaMismatch(
+                f"{where} has a table that is not snqd's where snqd's would go: {reason}: "
+                "give snqd a schema or a database of its own (StatusNet's queue_item: see docs/statusnet.md)"
+            )
         case pg.InsufficientPrivilege():
             return StoreError(f"{where}: {reason}: grant the rights listed at the top of `snqd schema sql`")
         case pg.CheckViolation() | pg.CharacterNotInRepertoire() | pg.UntranslatableCharacter() | psycopg.DataError():

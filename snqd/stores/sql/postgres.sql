@@ -469,3 +469,16 @@ select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', '
 
 -- name: whoami
 select pg_backend_pid(), current_setting('server_version_num')::int
+
+-- name: columns_of_statusnet
+-- What db/rc3to09.sql may ask about a table, with types that every database has; `codec` tells our own table.
+select attname::text, format_type(atttypid, atttypmod)
+from pg_attribute join pg_type on pg_type.oid = atttypid
+where attrelid = %(source)s and attnum > 0 and not attisdropped and typnamespace = 'pg_catalog'::regnamespace
+  and attname in ('id', 'notice_id', 'frame', 'transport', 'created', 'claimed', 'codec')
+order by attnum
+
+-- name: carry_from_statusnet
+-- Defined by db/rc3to09.sql in the same session.
+select * from pg_temp.statusnet_carry(%(source)s::oid::regclass, site => %(site)s, origin => %(origin)s,
+  frame_limit => %(frame_limit)s, is_dry_run => %(is_dry_run)s, named => %(named)s)
