@@ -48,6 +48,7 @@ __all__ = ["engine_of", "load_registry", "open_desk", "open_store", "redact", "s
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 _SITES_ONE_BY_ONE = 20
 """Of more sites than that, all are looked at in one go."""
+_ALARM_PRIORITY = -100
 
 
 class EnqueueEngine(Protocol):
@@ -411,6 +412,7 @@ def make_hub_parts(
         open_probe=lambda: store.probe(),
         open_store=lambda: open_store(config, claimant=f"{config.daemon.name}.control"),
         send_canary=_CanaryPost(config).send,
+        make_alarm_items=lambda text: _alarm_items(config, text),
         make_exporters=lambda: _make_exporters(config, sent),
         programs=programs,
         emit=emitter.emit,
@@ -482,6 +484,17 @@ def _make_exporters(config: Config, sent: Sent) -> list[Exporter]:
 
     found: tuple[Exporter | None, ...] = (open_statsd(config.telemetry, sent), open_ganglia(config.telemetry))
     return [exporter for exporter in found if exporter is not None]
+
+
+def _alarm_items(config: Config, text: str) -> list[NewItem]:
+    """One message to everybody of `alarms.xmpp`, in front of other stanzas."""
+    from snqd.items import new_item
+    from snqd.xmpp.stanzas import CODEC, QUEUE_OUT, message
+
+    site, priority = config.alarms.xmpp_site, _ALARM_PRIORITY
+    return [
+        new_item(QUEUE_OUT, message(jid, text), codec=CODEC, site=site, priority=priority) for jid in config.alarms.xmpp
+    ]
 
 
 class _CanaryPost:

@@ -27,6 +27,7 @@ def contradictions(
     yield from _of_retries(given)
     yield from _of_keys(given)
     yield from _of_legacy_listeners(given)
+    yield from _of_alarms(given)
     yield from _of_snmp(given)
     yield from _of_snmp_users(given, refused, tables)
     yield from _of_snmp_targets(given, refused, tables)
@@ -75,6 +76,16 @@ def _of_legacy_listeners(given: Mapping[str, Given]) -> Iterator[str]:
                 f"{_place(given, key)}: {key} is {given[key].value}, which others can reach, and nothing authenticates "
                 f"a ping: name who is believed in {senders}, or listen on 127.0.0.1"
             )
+
+
+def _of_alarms(given: Mapping[str, Given]) -> Iterator[str]:
+    key, enabled = "alarms.xmpp", "telemetry.enabled"
+    for jid in given[key].value if key in given else ():
+        name, at, server = jid.partition("@")
+        if not (name and at and server) or any(char.isspace() for char in jid):
+            yield f"{_place(given, key)}: {key} has {jid!r}, which is no JID: expected name@server"
+    if key in given and given[key].value and enabled in given and not given[enabled].value:
+        yield f"{_place(given, key)}: {key} is set, and {enabled} is false: nobody would judge alarms"
 
 
 def _of_snmp(given: Mapping[str, Given]) -> Iterator[str]:

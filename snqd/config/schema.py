@@ -192,6 +192,14 @@ class AlarmsConfig(NamedTuple):
     """Program run for each alarm that is raised or cleared, with its fields as `SNQD_ALARM_…` in the environment. Its
     arguments may follow, quoted as in a shell; no shell is started.
     """
+    xmpp: tuple[str, ...] = ()
+    """JIDs that are told each alarm that is raised or cleared, through the queue `xmppout`: some daemon on this store
+    must serve it (`[xmpp]`).
+    """
+    xmpp_site: str = "default"
+    """The site whose XMPP connection tells them."""
+    xmpp_per_minute: float = 6.0
+    """Most messages a minute to each of them; alarms that come more often share one."""
 
 
 class SnmpConfig(NamedTuple):

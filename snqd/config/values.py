@@ -86,6 +86,7 @@ LIMITS: dict[str, Limits] = {
     "alarms.connection_seconds": _SECONDS,
     "alarms.clear_share": Limits(high=1, above_zero=True),
     "alarms.hold_seconds": _SECONDS,
+    "alarms.xmpp_per_minute": Limits(high=600, above_zero=True),
     "snmp.requests_per_second": Limits(high=1_000_000),
     "snmp.site_rows": Limits(high=100_000),
     "snmp.queue_site_rows": Limits(high=100_000),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from snqd.config.catalogue import Catalogue
     from snqd.config.schema import Config
+    from snqd.items import NewItem
     from snqd.stores.base import Store
     from snqd.stores.desk import Desk, Seat
     from snqd.stores.probe import Probe
@@ -100,6 +101,8 @@ class HubParts:
     """A store, not connected yet, in which the hub does what it is asked to. Used by one thread only."""
     send_canary: Callable[[str, int], int | None]
     """Store a canary of a number for a queue: its id, or None while an earlier one waits. For the probing thread."""
+    make_alarm_items: Callable[[str], list[NewItem]]
+    """The items of one message to everybody of `alarms.xmpp`."""
     make_exporters: Callable[[], list[Exporter]]
     programs: tuple[FedProgram, ...] = ()
     emit: Callable[[Event], None]

@@ -1,4 +1,4 @@
-"""Judging, once a second: alarms with their events and program, and items that run unusually long."""
+"""Judging, once a second: alarms with their events, program and messages, and items that run unusually long."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from snqd.hub.alarm_messages import AlarmMessages
 from snqd.hub.alarm_program import AlarmProgram
 from snqd.hub.alarm_rules import rules_of
 from snqd.hub.slow import Slow, SlowItems
+from snqd.hub.store_hand import StoreHand
 from snqd.telemetry.alarms import Alarms
 from snqd.telemetry.board import SlotState, Word
 from snqd.telemetry.events import AlarmCleared, AlarmRaised, ItemSlow
+from snqd.telemetry.why import why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from snqd.telemetry.figures import Figures
 
 _STACK_SECONDS = 1.0
+_OF_A_QUEUE = ("lag", "stalled", "no_handler", "failures", "dead_letters", "canary")
+"""Alarms whose subject is a queue."""
 _RUNNING = (SlotState.RUNNING, SlotState.STOPPING)
 
 
@@ -39,6 +44,15 @@ class Watching:
             self._program = AlarmProgram(
                 parts.config.alarms.exec, daemon=parts.daemon, loop=asyncio.get_running_loop(), report=on_problem
             )
+        self._messages: AlarmMessages | None = None
+        if parts.config.alarms.xmpp:
+            self._messages = AlarmMessages(
+                sender=f"{parts.daemon}@{parts.host}",
+                per_minute=parts.config.alarms.xmpp_per_minute,
+                make_items=parts.make_alarm_items,
+                hand=StoreHand(parts.open_store),
+                report=on_problem,
+            )
         self._slow = SlowItems()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -46,7 +60,9 @@ class Watching:
         """Judge; the alarms that are to be told. What was raised or cleared becomes an event."""
         lasted = {(fact.name, fact.subject): fact.since for fact in self._alarms.facts() if fact.is_raised}
         for change in self._alarms.judge(view, now):
-            self._tell(change, lasted.get((change.name, change.subject), now), now)
+            self._tell(change, lasted.get((change.name, change.subject), now), now, view)
+        if self._messages is not None:
+            self._messages.turn(time.monotonic())
         if self._parts.config.telemetry.stacks:
             self._look_for_slow_items()
         return self.alarms()
@@ -65,8 +81,10 @@ class Watching:
             task.cancel()
         if self._program is not None:
             self._program.close()
+        if self._messages is not None:
+            self._messages.stop()
 
-    def _tell(self, fact: AlarmFact, raised_at: float, now: float) -> None:
+    def _tell(self, fact: AlarmFact, raised_at: float, now: float, view: DaemonView) -> None:
         told = {
             "daemon": self._parts.daemon,
             "name": fact.name,
@@ -81,6 +99,9 @@ class Watching:
             self._parts.emit(AlarmCleared(**told, lasted_seconds=round(now - raised_at, 3)))  # type: ignore[arg-type]
         if self._program is not None:
             self._program.tell(fact)
+        if self._messages is not None:
+            is_queue = fact.is_raised and fact.name in _OF_A_QUEUE
+            self._messages.tell(fact, why(view, fact.subject, now=time.monotonic()) if is_queue else None)
 
     def _look_for_slow_items(self) -> None:
         for slow in self._slow.look(self._running(), self._gatherer.flows, time.monotonic_ns()):
