@@ -20,6 +20,7 @@ _FIXTURE_MODULES = (
     "tests.support.daemons",
     "tests.support.command",
     "tests.support.prosody",
+    "tests.support.notices",
 )
 
 pytest_plugins = [name for name in _FIXTURE_MODULES if find_spec(name) is not None]
