@@ -8,6 +8,8 @@ async with opened(scene(second=20), size=(120, 40)) as screen:
 from __future__ import annotations
 
 import asyncio
+import io
+import pickle
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from snqmon.app import Monitor
 from snqmon.feeds.scene import SceneFeed
 from snqmon.options import Options
 from snqmon.settings import Settings
+from tests.support.drawing import quick_pilot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from snqmon.feeds.base import Feed
+    from snqmon.model.world import World
 
 EPOCH = 1_790_000_000.0
 
@@ -30,6 +34,39 @@ class SceneAt(SceneFeed):
     """Begins when the monitor does, so that courses have its past."""
 
     second = 0.0
+
+    def arrive(self, world: World) -> None:
+        """Play to the second. What the same scene came to before is taken out again, in 4 ms of processor time instead
+        of 970 (measured with coverage).
+        """
+        key = (self._tick, self.second, repr(world.thresholds), world.is_ascii)
+        if key not in _arrived:
+            self.go_to(self.second)
+            _arrived[key] = _packed(self, world)
+            return
+        of_feed, of_world = _unpacked(_arrived[key], self, world)
+        vars(self).update(of_feed)
+        vars(world).update(of_world)
+
+
+_arrived: dict[tuple[object, ...], bytes] = {}
+
+
+def _packed(feed: SceneAt, world: World) -> bytes:
+    """The state of both; where they refer to each other, there is a name instead of a copy."""
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file)
+    names = {id(feed): "feed", id(world): "world"}
+    pickler.persistent_id = lambda each: names.get(id(each))  # type: ignore[method-assign]
+    pickler.dump((vars(feed), vars(world)))
+    return file.getvalue()
+
+
+def _unpacked(data: bytes, feed: SceneAt, world: World) -> tuple[dict[str, Any], dict[str, Any]]:
+    unpickler = pickle.Unpickler(io.BytesIO(data))
+    unpickler.persistent_load = {"feed": feed, "world": world}.__getitem__  # type: ignore[method-assign]
+    found: tuple[dict[str, Any], dict[str, Any]] = unpickler.load()
+    return found
 
 
 def scene(second: float = 0.0, *, past_seconds: int = 75) -> SceneAt:
@@ -53,7 +90,6 @@ class Opened:
 
     async def settle(self) -> None:
         """Until everything that was asked for is drawn."""
-        await self.pilot.pause()
         await self.pilot.pause()
 
     async def tick(self, seconds: float = 0.0) -> None:
@@ -97,9 +133,10 @@ async def opened(
     clock = [1000.0]
     asked = Options(open_feed=lambda: feed, settings=settings or Settings(), **options)
     app = Monitor(asked, clock=lambda: clock[0], is_driven=False)
-    async with app.run_test(size=size, notifications=True, tooltips=True) as pilot:
-        screen = Opened(app, pilot, clock)
-        if isinstance(feed, SceneAt):
-            feed.go_to(feed.second)
-        await screen.tick()
-        yield screen
+    with quick_pilot(app):
+        async with app.run_test(size=size, notifications=True, tooltips=True) as pilot:
+            screen = Opened(app, pilot, clock)
+            if isinstance(feed, SceneAt):
+                feed.arrive(app.world)
+            await screen.tick()
+            yield screen

@@ -8,18 +8,23 @@ from pathlib import Path
 import pytest
 
 from snqmon.picture import picture as picture_of_the_readme
-from tests.tui.golden import cases, path_of, picture
+from tests.tui.golden import FOLDER, SIZES, TOUR, path_of, pictures
 
 
-@pytest.mark.parametrize(("name", "size"), list(cases()), ids=lambda part: part if isinstance(part, str) else part[0])
-async def test_the_screen_is_as_it_was_looked_at(name: str, size: tuple[int, int]) -> None:
-    path = path_of(name, size)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_screens_are_as_they_were_looked_at(size: tuple[int, int]) -> None:
+    differences = [line for path, text in (await pictures(size)).items() for line in _difference(path, text)]
+
+    assert not differences, "\n".join(differences) + "\nif that is as it should be: make golden"
+
+
+def _difference(path: Path, now: str) -> list[str]:
     before = path.read_text(encoding="utf-8") if path.exists() else ""
+    return list(difflib.unified_diff(before.splitlines(), now.splitlines(), path.name, "now", lineterm="", n=1))
 
-    now = await picture(name, size)
 
-    difference = difflib.unified_diff(before.splitlines(), now.splitlines(), path.name, "now", lineterm="", n=1)
-    assert now == before, "\n".join(difference) + "\nif that is as it should be: python -m tests.tui.golden"
+def test_every_picture_that_was_looked_at_is_compared() -> None:
+    assert set(FOLDER.iterdir()) == {path_of(stop.name, size) for stop in TOUR for size in SIZES}
 
 
 async def test_the_readmes_picture_is_that_of_the_program() -> None:
