@@ -12,7 +12,7 @@ from xml.etree import ElementTree  # of a server that the test has started
 
 import pytest
 
-from tests.support.postgres import missing_server
+from tests.support.postgres import free_port, missing_server
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Gmond:
 
     def __init__(self, folder: Path, program: str) -> None:
         self._settings, self._program = folder / "gmond.conf", program
-        self.port = _free_port()
+        self.port = free_port()
         self._settings.write_text(_GMOND.format(port=self.port))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -108,7 +108,7 @@ class Gmetad:
         self._rrds = folder / "rrds"
         self._rrds.mkdir()
         settings = folder / "gmetad.conf"
-        ports = {"xml_port": _free_port(), "interactive_port": _free_port()}
+        ports = {"xml_port": free_port(), "interactive_port": free_port()}
         settings.write_text(_GMETAD.format(port=gmond.port, folder=folder, **ports))
         self._process = subprocess.Popen(
             [program, "-d", "1", "-c", str(settings)],  # -d: stays in the foreground
@@ -166,12 +166,6 @@ def _program(name: str, package: str) -> str:
         missing_server(package)
         raise AssertionError  # not reached: the line above skips or fails
     return found
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

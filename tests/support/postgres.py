@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -61,9 +62,20 @@ def wait_for(fact: Callable[[], object], what: str, *, seconds: float = 10.0) ->
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody has, neither of TCP nor of UDP. Linux gives ports of its own choice from 32768 on,
+    so no other test is given it before the server that it is for has begun.
+    """
+    chance = random.SystemRandom()  # the other generator is seeded alike in every process of a run
+    while True:
+        port = chance.randrange(10_000, 32_000)
+        with (
+            contextlib.suppress(OSError),
+            socket.socket() as stream,
+            socket.socket(type=socket.SOCK_DGRAM) as datagrams,
+        ):
+            stream.bind(("127.0.0.1", port))
+            datagrams.bind(("127.0.0.1", port))
+            return port
 
 
 class ServerUser(NamedTuple):

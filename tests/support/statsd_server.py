@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.postgres import missing_server
+from tests.support.postgres import free_port, missing_server
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -85,9 +84,7 @@ def statsd_server() -> Iterator[StatsdServer]:
         missing_server("collectd-core")
         raise AssertionError  # not reached: the line above skips or fails
     folder = Path(tempfile.mkdtemp(prefix="snqd-statsd-"))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = folder / "collectd.conf"
     settings.write_text(_SETTINGS.format(folder=folder, port=port))
     command = [program, "-f", "-C", str(settings), "-B", "-P", str(folder / "pid")]
