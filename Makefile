@@ -4,6 +4,7 @@
 BIN := .venv/bin
 SHELL := /bin/sh
 POLLERS := prometheus/snmp.yml prometheus/snmp-0.22.yml zabbix/snqd.yaml# files of docs/examples, made from the MIB
+JOBS ?= 0# processes that run tests at the same time; 0: one test after another, in this one
 COVERAGE_FLOOR := 88# per cent; measured with branches and forked workers, and only ever raised
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -40,7 +41,7 @@ check: .venv/.installed-dev ## format, lint, layers, types and generated pages: 
 pytest: .venv/.installed-dev ## the tests, with coverage; ARGS="tests/unit -k name" for some of them
 	@rm -rf build/coverage build/tests.xml
 	@mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest --junitxml=build/tests.xml $(ARGS)
+	$(BIN)/coverage run -m pytest --numprocesses=$(JOBS) --dist=worksteal --junitxml=build/tests.xml $(ARGS)
 	@find build/coverage -size 0 -delete # of processes that were killed as they wrote
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=$(if $(ARGS),0,$(COVERAGE_FLOOR))
