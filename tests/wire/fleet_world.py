@@ -126,7 +126,16 @@ def journey(world: World, steps: int) -> Iterator[Datagram]:
 
 def known(view: DaemonView) -> dict[tuple[type, Any], AnyFact]:
     """What the view knows, in the form of `World.facts`."""
-    tables = (view.workers, view.flows, view.depths, view.queues, view.alarms, view.memory, view.canaries)
+    tables = (
+        view.workers,
+        view.flows,
+        view.depths,
+        view.queues,
+        view.alarms,
+        view.memory,
+        view.canaries,
+        view.connections,
+    )
     facts: list[AnyFact] = [fact for table in tables for fact in table.values()]
     if view.store is not None:
         facts.append(view.store)
