@@ -5,6 +5,7 @@ Each module that holds fixtures is named here; one that does not exist yet is le
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 from hypothesis import HealthCheck, settings
@@ -24,6 +25,10 @@ _FIXTURE_MODULES = (
 )
 
 pytest_plugins = [name for name in _FIXTURE_MODULES if find_spec(name) is not None]
+
+for _size in ("COLUMNS", "LINES"):
+    # Processes that run tests side by side load readline, which sets them to a size that no terminal of a test has.
+    os.environ.pop(_size, None)
 
 settings.register_profile(
     "snqd",
