@@ -4,7 +4,7 @@
 BIN := .venv/bin
 SHELL := /bin/sh
 POLLERS := prometheus/snmp.yml prometheus/snmp-0.22.yml zabbix/snqd.yaml# files of docs/examples, made from the MIB
-JOBS ?= 0# processes that run tests at the same time; 0: one test after another, in this one
+JOBS ?= 3# processes that run tests at the same time: most tests wait for others; 0: one test after another
 COVERAGE_FLOOR := 88# per cent; measured with branches and forked workers, and only ever raised
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

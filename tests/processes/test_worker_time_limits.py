@@ -144,7 +144,7 @@ def test_code_that_never_returns_to_the_interpreter_is_killed_and_fails_without_
     assert "time limit of item" in gone["reason"]
     assert not daemon.events("ItemCrashed")
     first, second = daemon.facts("began", item=gil)
-    assert 1.4 < second["at"] - first["at"] < 4.0
+    assert 1.4 < second["at"] - first["at"] < 20.0, "by the one who died, and not when its lease (60 s) was over"
 
 
 CONCURRENT = """
