@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from snqd.exporters.snmp import ber
@@ -28,7 +29,18 @@ def read_pdu(data: bytes, at: int, end: int) -> ReadPdu:
     if stop != end:
         raise Unusual("something follows the request")
     _number, id_end = ber.read_integer(data, begin, stop)
-    first, first_end = ber.read_integer(data, id_end, stop)
+    return ReadPdu(data[begin:id_end], _request(pdu, data[id_end:stop]))
+
+
+@lru_cache(maxsize=1024)
+def _request(pdu: int, data: bytes) -> Request:
+    """What stands behind the request id. Raises `Unusual`.
+
+    Remembers, since pollers ask the same again and again; some megabytes at most, and nothing of strangers: whoever
+    comes here has named the community, or is a user.
+    """
+    stop = len(data)
+    first, first_end = ber.read_integer(data, 0, stop)
     second, second_end = ber.read_integer(data, first_end, stop)
     at, last = ber.enter(data, second_end, stop, ber.SEQUENCE)
     if last != stop:
@@ -41,5 +53,4 @@ def read_pdu(data: bytes, at: int, end: int) -> ReadPdu:
             raise Unusual("a binding with a value")
         names.append(data[name:name_end])
         at = binding_end
-    request = Request(pdu, names, first, second) if pdu == GET_BULK else Request(pdu, names)
-    return ReadPdu(data[begin:id_end], request)
+    return Request(pdu, tuple(names), first, second) if pdu == GET_BULK else Request(pdu, tuple(names))
