@@ -6,6 +6,7 @@ one makes it `tooBig`.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from snqd.exporters.snmp import ber
@@ -149,6 +150,9 @@ class Answerer:
             found = self._next(name, request)
             assert found is not None, "version 1 has no GetBulk"
             yield found
+        if len(repeated) == 1:
+            yield from self._column(repeated[0], request.max_repetitions)
+            return
         ends = [binding(name, _END) for name in repeated]
         places: list[tuple[int, int] | None] = [tree.next(ber.read_oid(name)) for name in repeated]
         last: list[bytes | None] = [None] * len(places)
@@ -167,6 +171,15 @@ class Answerer:
                     ends[column], last[column] = binding(parts(before)[0], _END), None
                 places[column] = None
                 yield ends[column]
+
+    def _column(self, name: bytes, count: int) -> Iterable[bytes]:
+        """What is behind one name: a walk."""
+        last, left = None, max(0, count)
+        for last in islice(self._tree.bindings(*self._tree.next(ber.read_oid(name))), left):
+            left -= 1
+            yield last
+        if left:  # the end is told under the name of the last object before it
+            yield binding(name if last is None else parts(last)[0], _END)
 
 
 def room_for(request: Request, wrapped: int, most: int = MESSAGE_LIMIT) -> int:

@@ -8,12 +8,13 @@ number of a leaf and of a row of it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from snqd.exporters.snmp import ber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from snqd.exporters.snmp.ber import Oid
     from snqd.exporters.snmp.kinds import Kind
@@ -94,9 +95,7 @@ class Leaf:
     def binding(self, place: int) -> bytes | None:
         """The object of a row, encoded; anew only if its figure is another than at the last reading."""
         rows = self.rows
-        if self._shape != rows.shape:
-            self._cells = [None] * len(rows)
-            self._shape = rows.shape
+        self._take_shape()
         cell = self._cells[place]
         if cell is not None and cell.version == rows.version:
             return cell.encoded
@@ -108,6 +107,21 @@ class Leaf:
             cell = self._cells[place] = _Cell(encoded, figure, 0)
         cell.version = rows.version
         return cell.encoded
+
+    def bindings(self, place: int) -> Iterator[bytes]:
+        """What the rows have, from the one at `place` on: those that have something."""
+        self._take_shape()
+        version = self.rows.version
+        for number, cell in enumerate(islice(self._cells, place, None), place):
+            found = cell.encoded if cell is not None and cell.version == version else self.binding(number)
+            if found is not None:
+                yield found
+
+    def _take_shape(self) -> None:
+        rows = self.rows
+        if self._shape != rows.shape:
+            self._cells = [None] * len(rows)
+            self._shape = rows.shape
 
 
 def binding(name: bytes, value: bytes) -> bytes:
@@ -168,3 +182,9 @@ class Tree:
                     return found, number, place
             number, place = number + 1, 0
         return None
+
+    def bindings(self, number: int, place: int) -> Iterator[bytes]:
+        """All objects at and behind a position, encoded: what walks read."""
+        for here in islice(self._leaves, number, None):
+            yield from here.bindings(place)
+            place = 0
