@@ -15,7 +15,7 @@ from snqd.hub.memory import MemoryBook
 from snqd.hub.pauses import PauseBook
 from snqd.hub.prober import Prober
 from snqd.hub.workers import WorkerBook, cpu_seconds, rss_bytes
-from snqd.telemetry.facts import DaemonFact, PauseFact, QueueFact, StoreFact
+from snqd.telemetry.facts import ConnectionFact, DaemonFact, PauseFact, QueueFact, StoreFact
 from snqd.telemetry.pauses import words_of
 
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ class Gatherer:
             queues=sum(isinstance(fact, QueueFact) for fact in others),
             pauses=sum(isinstance(fact, PauseFact) for fact in others),
             recent_deaths=past.recent_deaths,
+            connections=sum(isinstance(fact, ConnectionFact) for fact in others),
         )
 
 

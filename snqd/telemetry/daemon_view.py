@@ -90,7 +90,7 @@ class DaemonView:
         canaries: Table[str, CanaryFact] = Table(attrgetter("queue"), limits.queues, budget)
         counters: Table[Pair, CounterFact] = Table(attrgetter("counter", "owner"), limits.counters, budget)
         self._pauses: Table[Pair, PauseFact] = Table(_PAIR, limits.pairs, budget)
-        connections: Table[tuple[str, str, str], ConnectionFact] = Table(
+        self._connections: Table[tuple[str, str, str], ConnectionFact] = Table(
             attrgetter("worker", "service", "name"), limits.connections, budget
         )
         self._daemon: Table[None, DaemonFact] = Table(_nothing, 1, budget)
@@ -105,7 +105,7 @@ class DaemonView:
             CanaryFact: canaries,
             CounterFact: counters,
             PauseFact: self._pauses,
-            ConnectionFact: connections,
+            ConnectionFact: self._connections,
             DaemonFact: self._daemon,
             StoreFact: self._store,
         }
@@ -117,7 +117,7 @@ class DaemonView:
         self.counters = counters.facts
         self.pauses = self._pauses.facts
         """Those that ended within the last minute too; an empty queue or site in the key means all."""
-        self.connections = connections.facts
+        self.connections = self._connections.facts
         """Of services, by worker, service and name."""
         self._books = Books(self._flows, self._depths)
         self._events = EventList(limits.events, budget)
@@ -172,6 +172,7 @@ class DaemonView:
             and self._depths.fresh >= daemon.depths
             and self._queues.fresh >= daemon.queues
             and self._pauses.fresh >= daemon.pauses
+            and self._connections.fresh >= daemon.connections
         )
 
     def totals(self) -> Totals:

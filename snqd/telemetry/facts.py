@@ -91,6 +91,8 @@ class DaemonFact(Fact, frozen=True, tag=1):
     """How many pause facts there are."""
     recent_deaths: Count = 0
     """Workers that died within the last five minutes; those replaced on purpose do not count."""
+    connections: Count = 0
+    """How many connection facts there are."""
 
 
 class WorkerFact(Fact, frozen=True, tag=2):

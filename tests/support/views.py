@@ -68,7 +68,7 @@ def daemon_fact(facts: tuple[AnyFact, ...] = (), *, is_complete: bool = True, **
     given: dict[str, Any] = {
         "pid": 4000, "store": "postgresql://snqd@db.example/queue", "started": NOON - 3600, "workers_wanted": 2,
         "workers": count(WorkerFact), "flows": count(FlowFact), "depths": count(DepthFact), "queues": count(QueueFact),
-        "pauses": count(PauseFact),
+        "pauses": count(PauseFact), "connections": count(ConnectionFact),
     }  # fmt: skip
     return _made(DaemonFact, given | changes)
 

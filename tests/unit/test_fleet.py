@@ -9,6 +9,7 @@ from snqd.telemetry.fleet import GONE_SECONDS, Fleet
 from snqd.telemetry.tables import Limits
 from tests.support.telemetry import (
     BOOT,
+    CONNECTION,
     DAEMON,
     DEPTH,
     EVENT,
@@ -92,6 +93,14 @@ def test_a_view_is_complete_when_the_present_hub_has_told_everything() -> None:
         complete.append(view.is_complete)
 
     assert complete == [False, True, False, True]
+
+
+def test_a_view_is_not_complete_without_every_connection() -> None:
+    fleet, view = folded(datagram(changed(DAEMON, connections=2), CONNECTION))
+    assert not view.is_complete
+
+    apply(fleet, [datagram(changed(CONNECTION, name="update@b.example"), sequence=2)])
+    assert view.is_complete
 
 
 def test_a_new_boot_replaces_everything_but_the_last_events() -> None:
