@@ -6,6 +6,8 @@ SHELL := /bin/sh
 POLLERS := prometheus/snmp.yml prometheus/snmp-0.22.yml zabbix/snqd.yaml# files of docs/examples, made from the MIB
 JOBS ?= 3# processes that run tests at the same time: most tests wait for others; 0: one test after another
 COVERAGE_FLOOR := 88# per cent; measured with branches and forked workers, and only ever raised
+comma := ,
+DEMO := monitor$(if $(shell command -v prosody 2>/dev/null),$(comma)xmpp)# extras for `make demo`: XMPP where there is a server to show it with
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # In CI a missing server is a failure and not a skipped test.
@@ -19,7 +21,7 @@ endif
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/.installed-monitor ## see snqd work: a daemon, sample handlers, a load and the monitor, until q
+demo: .venv/.installed-$(DEMO) ## see snqd work: a daemon, sample handlers, a load and the monitor, until q
 	@$(BIN)/snqd demo
 
 test: ## everything that CI runs; installs servers with apt where that takes no question
@@ -101,9 +103,9 @@ clean: ## remove what is made: environment, caches, reports
 	@echo "snqd: making .venv …"
 	@scripts/venv .venv
 
-.venv/.installed-monitor: pyproject.toml constraints.txt scripts/venv
+.venv/.installed-$(DEMO): pyproject.toml constraints.txt scripts/venv
 	@echo "snqd: making .venv with the monitor …"
-	@scripts/venv .venv monitor
+	@scripts/venv .venv $(DEMO)
 
 .venv/.installed-dev: pyproject.toml constraints.txt scripts/venv
 	@echo "snqd: making .venv with what developers need …"

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snqd.cli.demo_view import DemoLook
     from snqd.config.schema import Config
     from snqd.demo.daemon import DemoDaemon
+    from snqd.demo.xmpp import Prosody
     from snqd.stores.base import Store
 
 _LOOK_SECONDS = 0.25
@@ -38,6 +39,7 @@ What there is to see:
   mail       async; fails now and then and is tried again, more often at one site than at the other
   webhook    gives up after three attempts: a dead letter
   thumbnail  kills its worker now and then, which is replaced; what it held is given back
+  xmppout    messages through one connection to a private Prosody, where prosody and slixmpp are installed
 The handlers are in the module snqd.demo.handlers.
 """,
 )
@@ -56,8 +58,11 @@ def demo(*, threads: int, seconds: float | None, plain: bool) -> int:
         signal.signal(number, signal.default_int_handler)
     narrate("starting a daemon with an embedded store …")
     try:
-        with DemoDaemon(workers=threads) as daemon:
-            load = Load(daemon.url, daemon.story.problem)
+        with ExitStack() as stack:
+            server = _start_prosody(stack)
+            xmpp = None if server is None else server.settings
+            daemon = stack.enter_context(DemoDaemon(workers=threads, xmpp=xmpp))
+            load = Load(daemon.url, daemon.story.problem, has_xmpp=server is not None)
             load.start()
             show = _Show(daemon, until=None if seconds is None else time.monotonic() + seconds)
             try:
@@ -70,6 +75,21 @@ def demo(*, threads: int, seconds: float | None, plain: bool) -> int:
     except KeyboardInterrupt:  # a second one
         return Exit.INTERRUPTED
     return Exit.OK
+
+
+def _start_prosody(stack: ExitStack) -> Prosody | None:
+    """A server for the demonstration's XMPP, until `stack` is left. None: it goes without."""
+    from snqd.demo.xmpp import Prosody, what_is_missing
+
+    missing = what_is_missing()
+    if missing:
+        narrate(f"without XMPP: to see that too, install {missing}")
+        return None
+    try:
+        return stack.enter_context(Prosody())
+    except (SnqdError, OSError) as error:
+        narrate(f"without XMPP: {error}")
+        return None
 
 
 def _has_monitor() -> bool:

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snqd.config.load import Loader
-from snqd.demo.shops import SITES
+from snqd.demo.shops import SITES, XMPP_SITE
 from snqd.demo.story import Story
 from snqd.errors import SnqdError
 from snqd.supervisor.runtime import socket_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
-    from typing import IO, Self
+    from typing import IO, Any, Self
 
 NAME = "demo"
 GRACE_SECONDS = 3.0
@@ -36,12 +37,13 @@ _PR_SET_PDEATHSIG = 1
 class DemoDaemon:
     """A context: the daemon runs inside it, and the folder is gone after it."""
 
-    def __init__(self, *, workers: int) -> None:
+    def __init__(self, *, workers: int, xmpp: Mapping[str, Any] | None = None) -> None:
+        """`xmpp`: the settings of the connection that the first shop has, if any."""
         self.folder = Path(tempfile.mkdtemp(prefix="snqd-demo-"))
         self.file = self.folder / "snqd.toml"
         self.url = f"sqlite:///{self.folder / 'items.db'}"
         self.story = Story()
-        self.file.write_text(_configuration(self.url, self.folder, workers))
+        self.file.write_text(_configuration(self.url, self.folder, workers, xmpp))
         # Nothing of the person's own settings: they might name a store that matters.
         self.config = Loader(file=str(self.file), environ={}).load().config
         self.control_socket = socket_path(self.config.daemon, self.folder)
@@ -87,7 +89,7 @@ class DemoDaemon:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             process_group=0,
-            preexec_fn=_end_with_parent,  # safe: no thread has been started yet
+            preexec_fn=end_with_parent,  # safe: no thread has been started yet
         )
         assert self._process.stderr is not None
         self._reader = threading.Thread(target=self._read, args=(self._process.stderr,), name="log", daemon=True)
@@ -138,11 +140,12 @@ class _Log:
             self.is_ready = self.is_ready or event.get("event") == "DaemonStarted"
 
 
-def _configuration(url: str, folder: Path, workers: int) -> str:
+def _configuration(url: str, folder: Path, workers: int, xmpp: Mapping[str, Any] | None) -> str:
     lines = [
         "[daemon]",
         f'name = "{NAME}"',
         f"threads = {workers}",
+        'serve = ["main"]' if xmpp is None else 'serve = ["main", "xmpp"]',
         f"runtime_dir = {json.dumps(str(folder))}",
         'log_format = "json"',
         f"grace_seconds = {GRACE_SECONDS}",
@@ -155,10 +158,16 @@ def _configuration(url: str, folder: Path, workers: int) -> str:
         'listen = "127.0.0.1:0"',
     ]
     for site, own in SITES.items():
-        lines += [f'[site."{site}"]', *(f"{key} = {json.dumps(value)}" for key, value in own.items())]
+        lines += [f'[site."{site}"]', *_settings(own)]
+    if xmpp is not None:
+        lines += [f'[site."{XMPP_SITE}".xmpp]', *_settings(xmpp)]
     return "\n".join(lines) + "\n"
 
 
-def _end_with_parent() -> None:
-    """In the child: a demonstration that is killed takes its daemon along (Linux)."""
+def _settings(values: Mapping[str, Any]) -> Iterator[str]:
+    return (f"{key} = {json.dumps(value)}" for key, value in values.items())
+
+
+def end_with_parent() -> None:
+    """In the child: a demonstration that is killed takes what it started along (Linux)."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -7,8 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from snqd.client import Client
+from snqd.demo.shops import XMPP_READER, XMPP_SITE
 from snqd.errors import SnqdError
 from snqd.items import new_item
+from snqd.xmpp.stanzas import CODEC, QUEUE_OUT, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,14 +19,17 @@ if TYPE_CHECKING:
 
 TICKS_PER_SECOND = 10
 MAILING = 300
+BATCH = 30
 _BAKERY, _MUSEUM = "bakery.example", "museum.example"
 
 
-def items_of(tick: int) -> Iterator[NewItem]:
+def items_of(tick: int, *, has_xmpp: bool = False) -> Iterator[NewItem]:
     """What the shops enqueue in one tick (a tenth of a second)."""
     yield from _orders(tick)
     yield from _calls(tick)
     yield from _pictures(tick)
+    if has_xmpp:
+        yield from _stanzas(tick)
     if tick % 250 == 80:
         subject = "New exhibition"
         for reader in range(MAILING):  # after everything else: smaller goes first, and 0 is normal
@@ -57,13 +62,20 @@ def _pictures(tick: int) -> Iterator[NewItem]:
     yield new_item("thumbnail", {"picture": picture}, site=_MUSEUM if tick % 4 else _BAKERY)
 
 
+def _stanzas(tick: int) -> Iterator[NewItem]:
+    for number in range(BATCH if tick % 100 == 30 else tick % 3 == 0):
+        text = f"Loaf {tick}.{number} is out of the oven"
+        yield new_item(QUEUE_OUT, message(XMPP_READER, text), codec=CODEC, site=XMPP_SITE)
+
+
 class Load(threading.Thread):
     """Enqueues until `stop`. `on_problem` is called, in this thread, with one line when the store refuses."""
 
-    def __init__(self, url: str, on_problem: Callable[[str], None]) -> None:
+    def __init__(self, url: str, on_problem: Callable[[str], None], *, has_xmpp: bool = False) -> None:
         super().__init__(name="load", daemon=True)
         self._url = url
         self._on_problem = on_problem
+        self._has_xmpp = has_xmpp
         self._is_stopping = threading.Event()
 
     def run(self) -> None:
@@ -72,7 +84,7 @@ class Load(threading.Thread):
         with Client(self._url) as client:
             while not self._is_stopping.wait(max(0.0, began + tick / TICKS_PER_SECOND - time.monotonic())):
                 try:
-                    client.enqueue_many(list(items_of(tick)))
+                    client.enqueue_many(list(items_of(tick, has_xmpp=self._has_xmpp)))
                 except SnqdError as error:
                     self._on_problem(str(error))
                     self._is_stopping.wait(1.0)

@@ -17,3 +17,7 @@ SITES: dict[str, dict[str, Any]] = {
     "museum.example": {"smtp_seconds": 0.25, "smtp_failures": 0.15},
 }
 """Site → its settings."""
+
+XMPP_SITE = "bakery.example"
+XMPP_JID, XMPP_READER = "news@bakery.example", "reader@bakery.example"
+"""Where there is a Prosody: who writes to whom."""

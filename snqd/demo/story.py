@@ -108,6 +108,9 @@ class Story:
         again = f"again in {event.fields['retry_seconds']:.1f} s"
         self._tell(Kind.FAILURE, f"{_item(event)}: {_error(event)}; {again}", event.at)
 
+    def _connected(self, event: EventFact) -> None:
+        self._tell(Kind.OTHER, "{service} is connected as {name}".format_map(event.fields), event.at)
+
 
 def _item(event: EventFact) -> str:
     return "{queue} {item} at {site}".format_map(event.fields)
@@ -128,6 +131,7 @@ _TELLERS: dict[str, Callable[[Story, EventFact], None]] = {
     "ItemDeadLettered": Story._dead,
     "ItemFailed": Story._failed,
     "ItemRetried": Story._failed,
+    "ConnectionUp": Story._connected,
     "ItemCrashed": _silently,  # told by the worker's death
     "ItemsReclaimed": _silently,
 }

@@ -46,6 +46,20 @@ def test_a_death_is_told_once_when_its_replacement_is_ready() -> None:
     assert story.deaths == 1
 
 
+def test_a_connection_is_told() -> None:
+    story = Story()
+    fields: dict[str, Any] = {
+        "worker": "demo.1",
+        "service": "xmpp",
+        "name": "news@a.example",
+        "site": "",
+        "after_seconds": 0.1,
+    }
+    story.take([EventFact(1, 1_800_000_000.0, "ConnectionUp", "info", "", fields)])
+
+    assert [told.words for told in story.events()] == ["xmpp is connected as news@a.example"]
+
+
 def test_an_expected_end_and_an_unremarkable_event_are_not_told() -> None:
     story = Story()
     story.take(
@@ -68,3 +82,10 @@ def test_the_load_reaches_every_queue_and_site_and_has_every_fault_within_two_mi
     frames = {item.frame for item in items}
     for fault in (b'{"picture":"broken"}', b'{"picture":"poison"}', b'{"partner":"gone"}', b'{"partner":"busy"}'):
         assert fault in frames
+
+
+def test_stanzas_are_in_the_load_only_where_there_is_a_server_for_them() -> None:
+    def queues(*, has_xmpp: bool) -> set[str]:
+        return {item.queue for tick in range(10) for item in items_of(tick, has_xmpp=has_xmpp)}
+
+    assert queues(has_xmpp=True) - queues(has_xmpp=False) == {"xmppout"}
