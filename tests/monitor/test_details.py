@@ -14,7 +14,7 @@ from snqmon.model.dead import read_letters
 from snqmon.model.details import detail_of
 from snqmon.model.thresholds import Thresholds
 from snqmon.model.world import World
-from tests.support.views import NOON, alarm, busy, canary, depth, event, flow, memory, queue, store, worker
+from tests.support.views import NOON, alarm, busy, canary, connection, depth, event, flow, memory, queue, store, worker
 from tests.support.worlds import ToldFeed, world_of
 
 if TYPE_CHECKING:
@@ -97,6 +97,37 @@ def test_a_site_says_what_it_takes() -> None:
     assert "site loud takes 90% of the running time while items of other sites wait" in [
         trouble.sentence for trouble in world.glance().troubles
     ]
+
+
+def test_a_site_and_a_worker_say_how_their_connections_are() -> None:
+    here = connection("a@a.example", site="a.example", ping_seconds=0.002, unacknowledged=2, sent=1500)
+    away = connection(
+        "b@a.example", site="a.example", ping_seconds=-1.0, state="backing off", since=NOON - 250, problem="refused"
+    )
+    other = connection("c@c.example", site="c.example", worker="main.2")
+    world = world_of(queue(), depth(), worker(1), worker(2), here, away, other)
+    site = opened(world, "sites", ("main@host", "a.example"))
+    section = next(each for each in site.sections if each.title == "Connections")
+
+    assert [(line.label, line.cell.text, line.cell.grade) for line in section.lines] == [
+        ("b@a.example", "xmpp backing off for 4m10s, 0 unacknowledged, 0 sent: refused", Grade.ACT),
+        ("a@a.example", "xmpp connected for 1h00m, ping 2.0ms, 2 unacknowledged, 1,500 sent", Grade.GOOD),
+    ]
+    assert list(text_of(opened(world, "workers", ("main@host", "main.1")))["Connections"]) == [
+        "b@a.example", "a@a.example"
+    ]  # fmt: skip
+    assert list(text_of(opened(world, "workers", ("main@host", "main.2")))["Connections"]) == ["c@c.example"]
+
+
+def test_of_many_connections_those_that_are_gone_are_told_and_the_others_counted() -> None:
+    there = [connection(f"{number:02}@a.example", site="a.example") for number in range(12)]
+    gone = connection("z@a.example", site="a.example", state="backing off")
+    lines = text_of(opened(world_of(queue(), depth(), *there, gone), "sites", ("main@host", "a.example")))[
+        "Connections"
+    ]
+
+    assert next(iter(lines)) == "z@a.example"
+    assert lines[""] == "and 5 more"
 
 
 def test_a_worker_with_its_memory_and_the_last_words_of_the_one_before() -> None:

@@ -18,6 +18,7 @@ from snqmon.model.details.base import (
     some,
     timings,
 )
+from snqmon.model.details.connections import connections
 from snqmon.model.details.happened import happened, running
 from snqmon.model.tables import SITES, pairs_table
 
@@ -37,8 +38,9 @@ def site_detail(world: World, row: SiteRow) -> Detail:
         key=row.key,
         grade=row.grade,
         summary=why.sentence if why is not None else _neighbour(row),
-        sections=some([_now(row), _shares(row), timings(row), running(row.moment, site=row.site), outcomes(row),
-                       peaks(row.track.courses), happened(world, row.daemon, site=row.site)]),
+        sections=some([_now(row), _shares(row), timings(row), running(row.moment, site=row.site),
+                       connections(row.moment, site=row.site), outcomes(row), peaks(row.track.courses),
+                       happened(world, row.daemon, site=row.site)]),
         charts=flow_charts(row),
         why=why,
         table=pairs_table(daemon=row.daemon, site=row.site),

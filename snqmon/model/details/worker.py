@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from snqmon.model import formats
 from snqmon.model.cells import Cell, Grade
 from snqmon.model.details.base import Chart, Detail, Line, Section, column_line, counted, line, some
+from snqmon.model.details.connections import connections
 from snqmon.model.tables import WORKERS
 
 if TYPE_CHECKING:
@@ -24,7 +25,16 @@ def worker_detail(_world: World, row: WorkerRow) -> Detail:
         key=row.key,
         grade=row.grade,
         summary=_summary(row),
-        sections=some([_now(row), _memory(row), _growth(row), _outcomes(row), _life(row)]),
+        sections=some(
+            [
+                _now(row),
+                connections(row.moment, worker=row.worker),
+                _memory(row),
+                _growth(row),
+                _outcomes(row),
+                _life(row),
+            ]
+        ),
         charts=_charts(row),
         jumps=_jumps(row),
         texts=_texts(row),

@@ -1,0 +1,50 @@
+"""Lines that tell how the connections are that services keep for a site, or in a worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from snqmon.model import formats
+from snqmon.model.cells import Cell, Grade
+from snqmon.model.details.base import Line, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from snqd.telemetry.facts import ConnectionFact
+    from snqmon.model.moment import Moment
+
+_MOST: Final = 8
+_CONNECTED: Final = "connected"
+_STATES: Final[Mapping[str, Grade]] = {
+    _CONNECTED: Grade.GOOD,
+    "connecting": Grade.LOOK,
+    "backing off": Grade.ACT,
+    "closed": Grade.DIM,
+}
+
+
+def connections(moment: Moment, *, site: str | None = None, worker: str | None = None) -> Section:
+    """Of this site alone, or of this worker; those that are not connected first."""
+    found = [
+        fact
+        for fact in moment.view.connections.values()
+        if (site is None or fact.site == site) and (worker is None or fact.worker == worker)
+    ]
+    found.sort(key=lambda fact: (fact.state == _CONNECTED, fact.name))
+    lines = [_connection_line(fact, moment) for fact in found[:_MOST]]
+    more = len(found) - _MOST
+    if more > 0:
+        lines.append(Line("", Cell(f"and {formats.count(more)} more")))
+    return Section("Connections", tuple(lines), columns=0)
+
+
+def _connection_line(fact: ConnectionFact, moment: Moment) -> Line:
+    ping = f", ping {formats.timing(fact.ping_seconds)}" if fact.ping_seconds >= 0 else ""
+    said = f": {formats.one_line(fact.problem)}" if fact.problem else ""
+    words = (
+        f"{fact.service} {fact.state} for {formats.duration(moment.age(fact.since))}{ping}, "
+        f"{formats.count(fact.unacknowledged)} unacknowledged, {formats.count(fact.sent)} sent{said}"
+    )
+    definition = f"A connection that {fact.worker} keeps, and what went through it since that worker's process began."
+    return Line(formats.one_line(fact.name), Cell(words, _STATES.get(fact.state, Grade.LOOK)), definition)
