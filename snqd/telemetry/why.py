@@ -7,9 +7,10 @@ The order of the causes is the order in which one hides the others:
    queue that is paused would not move if it were not. So it is told before everything that the store said.
 3. Paused; nothing waits; the site is refused: these are as somebody wants it, or as the configuration says.
 4. No handler, no worker alive, no worker of its group, a loop that is stuck: nobody *could* take an item.
-5. Nothing can be taken: all items wait for their time (because their handler fails, or as it was asked), or others
+5. What carries the items is away: a connection that a service keeps.
+6. Nothing can be taken: all items wait for their time (because their handler fails, or as it was asked), or others
    hold them.
-6. Items could be taken: the handler fails, all workers are busy, the store's cleanup is pinned, or it moves after all.
+7. Items could be taken: the handler fails, all workers are busy, the store's cleanup is pinned, or it moves after all.
 
 When none holds, or the facts do not allow it, the answer says that it does not know.
 """
@@ -38,6 +39,8 @@ _MANY_DEAD_ROWS = 10_000
 _FEW_FAILURES = 3
 _PARKED_SECONDS = 150.0
 """Workers name a site that they do not know once a minute."""
+_CARRIED_BY = {"xmppout": "xmpp"}
+"""Queues whose items go through the connections of a service."""
 _OF_SITES = frozenset({"UnknownSite", "SiteSetAside", "SitesUpdated"})
 
 
@@ -54,6 +57,7 @@ class Cause(StrEnum):
     NO_WORKER = "no worker"
     NOT_SERVED = "not served"
     STUCK = "stuck"
+    NOT_CONNECTED = "not connected"
     FAILING = "failing"
     DELAYED = "delayed"
     HELD = "held"
@@ -237,6 +241,23 @@ def _stuck(it: Situation) -> Answer | None:
     return Answer(Cause.STUCK, said + "; USR1 shows in the log where", it.kill("USR1"))
 
 
+def _not_connected(it: Situation) -> Answer | None:
+    """Every connection of the queue, or of the site, is away: its worker looks busy, and more would not help."""
+    service, count = _CARRIED_BY.get(it.queue), it.waiting.ready + it.waiting.in_flight
+    carrying = [fact for fact in it.view.connections.values() if fact.service == service]
+    if it.site is not None:
+        own = [fact for fact in carrying if fact.site == it.site]
+        carrying = own or [fact for fact in carrying if not fact.site]
+    if not carrying or not count or any(fact.state not in ("connecting", "backing off") for fact in carrying):
+        return None
+    first = min(carrying, key=lambda fact: fact.since)
+    others = f" and {plural(len(carrying) - 1, 'other')}" if len(carrying) > 1 else ""
+    said = f"{service} is not connected as {first.name}{others} for {duration_words(it.there - first.since)}"
+    said += f": {first.problem}" if first.problem else ""
+    waits = f"{it.counted(count)} of {it.name} {'waits' if count == 1 else 'wait'}"
+    return Answer(Cause.NOT_CONNECTED, f"{said}; {waits} until it is{it.caveat}", f"snqd config show {service}")
+
+
 def _failing(it: Situation) -> Answer | None:
     """With ready items a few failures are no reason; when all that is left waits for another attempt, they are."""
     failures = it.failures()
@@ -377,5 +398,5 @@ def _all_items(it: Situation, count: int) -> str:
 
 _CAUSES: tuple[Callable[[Situation], Answer | None], ...] = (
     _not_heard, _store_away, _paused, _unknown_queue, _nothing_waits, _site_refused, _no_handler, _no_worker,
-    _not_served, _stuck, _failing, _delayed, _held, _busy, _just_come, _pinned, _moves,
+    _not_served, _stuck, _not_connected, _failing, _delayed, _held, _busy, _just_come, _pinned, _moves,
 )  # fmt: skip

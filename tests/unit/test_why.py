@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import pytest
@@ -12,6 +12,7 @@ from tests.support.views import (
     NOON,
     alarm,
     busy,
+    connection,
     daemon_fact,
     depth,
     event,
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 SERVED = (daemon_fact(), store(), worker(1), worker(2), queue())
 
 
+AWAY: dict[str, Any] = {"state": "backing off", "since": NOON - 250}
+CARRIED = (
+    daemon_fact(), store(), queue("xmppout", workers=1), busy(1, queue="xmppout", seconds=240.0),
+    depth("xmppout", ready=40, in_flight=20, lag_seconds=200.0),
+)  # fmt: skip
+
+
 class Case(NamedTuple):
     """Facts, and what a person is told."""
 
@@ -37,6 +45,7 @@ class Case(NamedTuple):
     sentence: str
     command: str
     site: str | None = None
+    queue: str = "mail"
 
 
 WAITING_PAUSED = (depth(paused=3), depth(site="b.example", paused=4))
@@ -168,6 +177,15 @@ CASES = {
         "the only worker is stuck: no loop has turned for 1m15s, although no item runs; USR1 shows in the log where",
         "kill -USR1 4000",
     ),
+    "not connected": Case(
+        (*CARRIED, connection("a@a.example", problem="refused", **AWAY),
+         connection("b@b.example", state="connecting", since=NOON - 9)),
+        Cause.NOT_CONNECTED,
+        "xmpp is not connected as a@a.example and 1 other for 4m10s: refused; "
+        "60 items of queue xmppout wait until it is",
+        "snqd config show xmpp",
+        queue="xmppout",
+    ),
     "what is left waits for another attempt": Case(
         (*SERVED, depth(scheduled=120), event("ItemFailed", queue="mail", site="a.example", error="timed out\nat 3")),
         Cause.FAILING,
@@ -276,7 +294,7 @@ CASES = {
 def test_a_person_is_told_the_cause_and_what_to_do(name: str) -> None:
     case = CASES[name]
 
-    answer = why(view_of(*case.facts), "mail", case.site, now=NOON)
+    answer = why(view_of(*case.facts), case.queue, case.site, now=NOON)
 
     assert answer == Answer(case.cause, case.sentence, case.command)
 
@@ -314,6 +332,19 @@ def test_a_store_that_is_away_is_told_before_everything_that_it_said() -> None:
     answer = why(view_of(*facts, store(connected=False, since=NOON - 5)), "mail", now=NOON)
 
     assert answer.cause is Cause.STORE
+
+
+def test_a_queue_is_held_up_by_its_own_connections_only() -> None:
+    def cause(*connections: AnyFact, site: str | None = None) -> Cause:
+        return why(view_of(*CARRIED, *connections), "xmppout", site, now=NOON).cause
+
+    mine, shared = connection("mine", site="a.example", **AWAY), connection("shared", **AWAY)
+    assert cause(mine, connection("other", site="b.example")) is not Cause.NOT_CONNECTED
+    assert cause(mine, connection("other", site="b.example"), site="a.example") is Cause.NOT_CONNECTED
+    assert cause(shared, connection("other", site="b.example"), site="a.example") is Cause.NOT_CONNECTED
+    assert cause(connection("feed", service="feeds", **AWAY)) is not Cause.NOT_CONNECTED
+    mail = view_of(*SERVED, depth(ready=1), connection("mine", **AWAY))
+    assert why(mail, "mail", now=NOON).cause is not Cause.NOT_CONNECTED
 
 
 PINNED = store(pin_pid=815, pin_age_seconds=7500, dead_rows=1_200_000)
