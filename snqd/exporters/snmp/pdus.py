@@ -29,11 +29,11 @@ def read_pdu(data: bytes, at: int, end: int) -> ReadPdu:
     if stop != end:
         raise Unusual("something follows the request")
     _number, id_end = ber.read_integer(data, begin, stop)
-    return ReadPdu(data[begin:id_end], _request(pdu, data[id_end:stop]))
+    return ReadPdu(data[begin:id_end], read_request(pdu, data[id_end:stop]))
 
 
 @lru_cache(maxsize=1024)
-def _request(pdu: int, data: bytes) -> Request:
+def read_request(pdu: int, data: bytes) -> Request:
     """What stands behind the request id. Raises `Unusual`.
 
     Remembers, since pollers ask the same again and again; some megabytes at most, and nothing of strangers: whoever

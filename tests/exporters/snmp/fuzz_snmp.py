@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from snqd.exporters.snmp import ber
 from snqd.exporters.snmp.answering import GET, GET_BULK, GET_NEXT, MESSAGE_LIMIT
+from snqd.exporters.snmp.pdus import read_request
 from tests.exporters.snmp.conftest import Asked
 from tests.support.snmp_messages import message, message_v3, pdu, random_pdu
 
@@ -151,17 +152,23 @@ def settle(asked: Asked) -> None:
             model.receive_timer_tick(engine, 0)
 
 
+def forget() -> None:
+    """What is remembered of requests has its limit, and is not full yet."""
+    ber.read_oid.cache_clear()
+    read_request.cache_clear()
+
+
 def memory_kept(asked: Asked, source: random.Random, known: list[ber.Oid], count: int) -> int:
     """Bytes that are more after another `count` messages: what was kept for the first ones is there before."""
     tracemalloc.start()
     fill(asked)
     settle(asked)
-    ber.read_oid.cache_clear()  # it has its limit, and is not full yet
+    forget()
     gc.collect()
     before = tracemalloc.get_traced_memory()[0]
     attack(asked, source, known, count)
     settle(asked)
-    ber.read_oid.cache_clear()
+    forget()
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
