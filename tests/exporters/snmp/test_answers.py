@@ -68,6 +68,20 @@ async def test_a_bulk_stops_at_the_first_row_that_is_all_beyond_the_end(asked: A
     assert tags(found) == [ber.END_OF_MIB_VIEW] * 2
 
 
+async def test_a_walk_meets_every_object_once_and_its_end_has_the_name_of_the_last_one(asked: Asked) -> None:
+    met: list[Oid] = [(1, 3)]
+    while True:
+        found = answer(asked, pdu(GET_BULK, [met[-1]], 0, 7))
+        met += [oid for oid, tag, _value in found.bindings if tag != ber.END_OF_MIB_VIEW]
+        if ber.END_OF_MIB_VIEW in tags(found):
+            break
+    assert met[1:] == asked.known()
+    assert (found.bindings[-1][0], tags(found).count(ber.END_OF_MIB_VIEW)) == (LAST, 1)
+
+    together = answer(asked, pdu(GET_BULK, [met[-4]], 0, 50))
+    assert [oid for oid, _tag, _value in together.bindings] == [met[-3], met[-2], LAST, LAST]
+
+
 async def test_a_bulk_has_its_non_repeaters_first_and_then_row_by_row(asked: Asked) -> None:
     labels, healths = (*columns.QUEUES.oid, 2), (*columns.QUEUES.oid, 3)
     found = answer(asked, pdu(GET_BULK, [SYS_NAME, labels, healths], 1, 3))
