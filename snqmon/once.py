@@ -16,6 +16,7 @@ import msgspec
 from snqd.telemetry.health import Code, Health, health
 from snqd.telemetry.subscription import Trouble
 from snqmon.feeds.base import Player
+from snqmon.feeds.scene import SceneFeed
 from snqmon.model.formats import one_line
 from snqmon.model.tables import TABLES
 from snqmon.model.world import World
@@ -68,12 +69,16 @@ def run_once(options: Options, *, wait_seconds: float, is_json: bool) -> int:
 
 
 def gather(feed: Feed, wait_seconds: float) -> None:
-    """Turn the feed until everything is known. A recording is played to its end, however long that takes."""
+    """Turn the feed until everything is known. Nobody is waited for in a recording, which is played to its end, and in
+    a scene, whose past is made, however long that takes."""
     until = time.monotonic() + wait_seconds
     if isinstance(feed, Player):
         feed.seek(feed.length)
         while feed.is_seeking:
             feed.turn()
+        return
+    if isinstance(feed, SceneFeed):
+        feed.go_to(0.0)
         return
     readable = [feed] if feed.fileno() >= 0 else []
     while (left := until - time.monotonic()) > 0:

@@ -177,7 +177,8 @@ def test_a_transactional_handlers_effects_commit_with_its_ack_or_not_at_all(
 
     effects = sorted(what for (what,) in place.sql("SELECT what FROM effect"))
     assert effects == ["commit", "killed 2", "rollback 2"]
-    assert sorted(fact["what"] for fact in daemon.facts("next")) == ["also", "from commit", "from rollback 2"]
+    # The worker that is killed may have handled one of them whose ack was still to come: it is handled again.
+    assert {fact["what"] for fact in daemon.facts("next")} == {"also", "from commit", "from rollback 2"}
     assert sorted((letter.queue, letter.reason) for letter in place.dead()) == [
         ("ended", "attempts"),
         ("slow", "attempts"),
