@@ -41,10 +41,11 @@ FOLDED = 10_000
 MANAGERS = 10
 HANDLED = 15
 BESIDE = f"snqd v2c, {FOLDED:,} datagrams/s folded beside it"
+CELLS = 10_000
 POLLING = f"{MANAGERS} managers, a walk of ten queues a second each"
 FIGURES = [
     ("GETs/s", "rate"), ("p50 µs", "p50_us"), ("p99 µs", "p99_us"), ("CPU µs per GET", "cpu_us"),
-    ("walk ms", "walk_ms"), ("CPU ms per walk", "walk_cpu_ms"), ("cells", "cells"),
+    ("walk of 10,000 cells, ms", "walk_ms"), ("CPU ms of it", "walk_cpu_ms"), ("cells", "cells"),
 ]  # fmt: skip
 
 
@@ -115,13 +116,14 @@ def polled(agent: Agent, version: str, gets: int) -> dict[str, float]:
         begun = time.perf_counter()
         cells = walk(agent, version)
         walks.append((time.perf_counter() - begun) * 1000)
+    share = CELLS / cells  # the two tables are not of quite the same size
     return {
         "rate": gets / sum(times) * 1e9,
         "p50_us": times[len(times) // 2] / 1000,
         "p99_us": times[len(times) * 99 // 100] / 1000,
         "cpu_us": cpu / gets * 1e6,
-        "walk_ms": statistics.median(walks),
-        "walk_cpu_ms": (cpu_seconds(agent) - before) / len(walks) * 1000,
+        "walk_ms": statistics.median(walks) * share,
+        "walk_cpu_ms": (cpu_seconds(agent) - before) / len(walks) * 1000 * share,
         "cells": cells,
     }
 
