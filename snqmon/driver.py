@@ -45,7 +45,8 @@ class PromptDriver(LinuxDriver):
                 if not data:  # the terminal is gone: whoever looks after that ends the program
                     self.exit_event.wait(_IDLE_SECONDS)
                     continue
-                self._tell(parser.feed(decode(data)))
+                if text := decode(data):  # nothing would be the end for the parser; half a character is not
+                    self._tell(parser.feed(text))
                 self._tell(parser.tick())
                 seconds = _AFTER_SECONDS
         with suppress(EOFError, ParseError):

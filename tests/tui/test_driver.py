@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,6 @@ def driver() -> Iterator[Wired]:
         ([b"\x1b"], ["escape"]),
         ([b"\x1b[A"], ["up"]),
         ([b"\x1b", b"[A"], ["up"]),
-        ([b"\xc3", b"\xa9"], ["é"]),
         ([b"jj\x1b"], ["j", "j", "escape"]),
     ],
 )
@@ -64,6 +64,15 @@ def test_keys_come_whole_however_they_are_torn(driver: Wired, parts: list[bytes]
 
     eventually(lambda: len(driver.keys) >= len(keys))
     assert driver.keys == keys
+
+
+def test_a_character_may_come_in_two_reads(driver: Wired) -> None:
+    os.write(driver.typing, b"\xc3")
+    eventually(lambda: select.select([driver.fileno], [], [], 0)[0] == [])
+    os.write(driver.typing, b"\xa9q")
+
+    eventually(lambda: len(driver.keys) >= 2)
+    assert driver.keys == ["é", "q"]
 
 
 def test_a_terminal_that_is_gone_does_not_keep_the_processor_busy() -> None:
