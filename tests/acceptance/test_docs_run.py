@@ -103,8 +103,8 @@ def test_polling_commands_of_the_pages_are_answered(
     source = '@handler("mail")\ndef mail(payload, context): ...\n'
     daemon = make_daemon(sqlite_place, source, snmp={"listen": f"127.0.0.1:{port}", "community": "word"})
     daemon.wait_ready(1)
-    name = ("snmpget", "-v2c", "-c", "word", f"127.0.0.1:{port}", f".{SNQD}.1.1.1.0")
-    wait_until(lambda: "main" in tool(*name, code=None, patience="1"), "the agent knows the daemon")
+    health = ("snmpget", "-v2c", "-c", "word", "-Oqv", f"127.0.0.1:{port}", f".{SNQD}.1.1.6.0")
+    wait_until(lambda: tool(*health, code=None, patience="1").strip() == "0", "the agent knows that all is well")
     path = f"{Path(check_snmp()).parent}{os.pathsep}{environment(daemon.folder)['PATH']}"
 
     commands = block.text.replace("1161", str(port)).splitlines()
