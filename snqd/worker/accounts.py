@@ -207,7 +207,7 @@ class Accounts(Claims):
         batch = Batch(self._ledger.stage(), ids)
         if self._rows is None:
             row = self._row
-            if row == _CANARY_ROW or list(map(self.held.get, ids)) != list(items):
+            if row == _CANARY_ROW or tuple(map(self.held.get, ids)) != items:
                 return None
             batch.stage.add(row, Count.HANDLED, len(ids))
             _add_times(batch.stage, row, reports.started, reports.ended, map(_available_at, items))

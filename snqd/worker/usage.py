@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import MemoryRestart, WorkerUsage
+from snqd.worker.garbage import Garbage
 from snqd.worker.growth import Growth
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Usage:
         self._born = time.monotonic()
         self._look_at = 0.0
         self._growth = Growth(parts)
+        self._garbage = Garbage()
 
     def verdict(self) -> str | None:
         """Why the worker should leave now, or None."""
@@ -46,6 +48,8 @@ class Usage:
             return None
         self._look_at = now + _LOOK_SECONDS
         rss = rss_bytes()
+        if self._garbage.look(rss):
+            rss = rss_bytes()
         self._view.set(Word.RSS_BYTES, rss)
         self._view.set(Word.MEMORY_LIMIT, self._limit or 0)
         self._growth.look(rss)
