@@ -31,7 +31,7 @@ from snqd.stores.base import Exchanged, Released, Retried
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemLeaseLost, StoreBack, StoreLost
 from snqd.worker.accounts import Reports, Settled
-from snqd.worker.doubts import Doubts
+from snqd.worker.doubts import Doubts, acked_among
 from snqd.worker.patience import LOOK_SECONDS, Patience
 from snqd.worker.requests import Requests
 
@@ -259,7 +259,11 @@ class StoreThread(threading.Thread):
     def _exchange(self, lanes: list[Lane]) -> None:
         rows = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
         if rows:
-            claimed, aside = self._report_and_claim(Reports(rows), lanes)
+            try:
+                claimed, aside = self._report_and_claim(Reports(rows), lanes)
+            except StoreUnavailable:
+                self._outcomes.extendleft(reversed(rows))
+                raise
         else:
             claimed, _lost, aside = self._store.exchange((), lanes)
         self._take(claimed)
@@ -267,13 +271,14 @@ class StoreThread(threading.Thread):
             self._plan_next_look(lanes, len(claimed) + aside)
 
     def _report_and_claim(self, reports: Reports, lanes: list[Lane]) -> tuple[list[Item], int]:
+        if doubted := self._doubts.to_ask(reports.items):
+            self._doubts.asked(doubted, acked_among(doubted, self._store))
         told = reports.told
         batch = self._accounts.stage(reports, with_repeats=self._is_finishing)
         try:
             claimed, lost, aside = self._store.exchange(told, lanes) if told or lanes else Exchanged([], [])
         except StoreUnavailable:
             self._doubts.unanswered(reports.items)
-            self._outcomes.extendleft(reversed(reports.rows))
             raise
         changed = self._doubts.changed(lost, time.monotonic())
         self._accounts.post(batch, reports, changed)

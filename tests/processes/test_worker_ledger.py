@@ -364,3 +364,38 @@ def test_acks_whose_answer_was_lost_are_counted_once(make_daemon: MakeDaemon, po
     assert ledger.of("acked").handled == acked
     assert totals.leases_lost == 0
     assert not daemon.events("ItemLeaseLost")
+
+
+DOUBTFUL = """
+from snqd.errors import StoreUnavailable
+
+@handler("acked", transactional=True, backoff=AT_ONCE)
+def acked(payload, context):
+    note("began", context)
+    if context.attempt == 1:
+        hold("first")
+        raise StoreUnavailable("as if the answer to the commit had been lost")
+"""
+
+
+@pytest.mark.pg
+def test_a_retry_whose_answer_was_lost_is_no_ack(make_daemon: MakeDaemon, postgres_place: Place) -> None:
+    """Nor when the handler's own transaction might have acked the item: that is gone in both cases."""
+    item = postgres_place.enqueue("acked")
+    database = postgres_place.database
+    assert database is not None
+    with CuttingRelay(database.cluster.port) as relay:
+        address = database.cluster.tcp_url(database.name).replace(str(database.cluster.port), str(relay.port))
+        daemon = make_daemon(postgres_place, DOUBTFUL, store={"url": address, "lease_seconds": 600})
+        ledger = OpenLedger(daemon.pid)
+        daemon.wait_fact("began", item=item)
+        relay.cut(b"COMMIT")
+        daemon.open_gate("first")
+        daemon.wait_event("StoreBack")
+        postgres_place.wait_empty()
+        assert daemon.stop() == 0
+
+    assert relay.lost_answers == 1
+    totals = at_rest(ledger)
+    assert (totals.claimed, totals.failed, totals.handled) == (2, 1, 1)
+    assert not daemon.events("ItemLeaseLost")

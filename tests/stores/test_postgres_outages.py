@@ -6,6 +6,7 @@ import builtins
 import select
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,6 +144,20 @@ def test_a_failed_exchange_leaves_no_transaction_open(store: PostgresStore) -> N
 
     assert {record.state for record in waiting(store)} == {"claimed"}
     assert store.exchange([Done(first), Done(second)], []).lost == []
+
+
+def test_a_renewal_waits_for_a_commit_that_is_still_on_its_way(store: PostgresStore, pg_database: Database) -> None:
+    """The answer to it was lost, and the server may be about to carry it out."""
+    store.enqueue([new()])
+    item = claim_one(store)
+    waits = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like %s)"
+    with pg_database.connect() as other, pg_database.connect() as eyes, ThreadPoolExecutor() as pool:
+        with other.transaction():
+            other.execute("delete from queue_item where id = %s", (item.id,))
+            lost = pool.submit(store.renew, [item])
+            wait_for(lambda: eyes.execute(waits, ("update queue_item%",)).fetchone() == (True,), "the renewal to wait")
+
+        assert lost.result() == [item]
 
 
 # ---- a server that refuses

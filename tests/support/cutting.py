@@ -15,7 +15,10 @@ _PIECE = 65536
 
 
 class CuttingRelay:
-    """Listens on a port of loopback. After `cut()` each connection is closed in the place of its next answer."""
+    """Listens on a port of loopback. After `cut()` each connection is closed in the place of its next answer.
+
+    After `cut(b"COMMIT")` it is in the place of the answer to that.
+    """
 
     def __init__(self, port: int) -> None:
         self._server = port
@@ -23,6 +26,7 @@ class CuttingRelay:
         self.port = int(self._listener.getsockname()[1])
         self._open: set[tuple[socket.socket, socket.socket]] = set()
         self._to_cut: set[tuple[socket.socket, socket.socket]] = set()
+        self._words = b""
         self.lost_answers = 0
 
     def __enter__(self) -> Self:
@@ -37,7 +41,8 @@ class CuttingRelay:
         for pair in list(self._open):
             self._close(pair)
 
-    def cut(self) -> None:
+    def cut(self, words: bytes = b"") -> None:
+        self._words = words
         self._to_cut |= self._open
 
     def _accept(self) -> None:
@@ -59,7 +64,7 @@ class CuttingRelay:
                     if not asked:
                         break
                     server.sendall(asked)
-                    has_asked = pair in self._to_cut
+                    has_asked = pair in self._to_cut and self._words in asked
                 if server in ready:
                     answer = server.recv(_PIECE)
                     if not answer:
