@@ -50,8 +50,11 @@ class DeadReason(StrEnum):
 class Lane(NamedTuple):
     """A wish: up to `limit` ready items of `queues`.
 
-    Across the queues of a lane, the queue whose first item is most urgent, then oldest, is served first, a batch at a
-    time; within a queue strictly by priority, then `available_at`, then id.
+    While claims get all that waits: across the queues of a lane, the queue whose first item is most urgent, then
+    oldest, is served first, a batch at a time; within a queue strictly by priority, then `available_at`, then id.
+
+    After a claim that was full, the sites of these queues take turns within a priority, and of eight such claims one
+    goes to less urgent items that have aged (see `turns.py`). Within a queue, site and priority the order stays.
     """
 
     queues: tuple[QueueName, ...]

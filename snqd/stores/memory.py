@@ -6,7 +6,6 @@ process. See `memory_data.py` for how they are kept.
 
 from __future__ import annotations
 
-import heapq
 import os
 import time
 from collections import defaultdict
@@ -38,6 +37,7 @@ from snqd.stores.history import error_text
 from snqd.stores.memory_data import Data, Row, check, matches
 from snqd.stores.memory_probe import MemoryProbe, count
 from snqd.stores.pauses import NO_PAUSES, Pauses, check_target
+from snqd.stores.turns import Turn, Turns, in_order, in_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,6 +81,7 @@ class MemoryStore:
         self.wakeup_problem: str | None = None
         self._lease_seconds = config.lease_seconds
         self._data = _by_name[config.url.removeprefix("memory://")]
+        self._turns = Turns()
         self._bell: tuple[int, int] | None = None
 
     # connection
@@ -314,28 +315,34 @@ class MemoryStore:
         return Pauses(memory_pauses.holding(self._data))
 
     def _claim(self, lanes: Sequence[Lane]) -> tuple[list[Item], int]:
-        data, pauses = self._data, self._pauses()
+        pauses = self._pauses()
         claimed: list[Item] = []
         aside = 0
-        data.last_token += 1
-        for queues, limit in pauses.open_lanes(lanes):
-            wanted = limit
-            heads = sorted((head, queue) for queue in queues if (head := data.head(queue)) is not None)
-            for _head, queue in heads:
-                while wanted > 0 and (head := data.head(queue)) is not None:
-                    heapq.heappop(data.ready[queue])
-                    row = data.items[head[2]]
-                    if pauses.covers_site(row.queue, row.site):
-                        data.place(row, ItemState.PAUSED)
-                        aside += 1
-                        continue
-                    row.state = ItemState.CLAIMED
-                    row.token = data.last_token
-                    row.claimed_by = self.claimant
-                    row.lease_until = time.time() + self._lease_seconds
-                    claimed.append(row.item())
-                    wanted -= 1
+        self._data.last_token += 1
+        for lane in pauses.open_lanes(lanes):
+            if lane.limit <= 0:
+                continue
+            how = self._turns.next(lane, self._data.ready.aged_below)
+            found: list[Item] = []
+            for row in self._data.ready.rows(lane, how):
+                if pauses.covers_site(row.queue, row.site):
+                    self._data.place(row, ItemState.PAUSED)
+                    aside += 1
+                    continue
+                found.append(self._give(row))
+                if len(found) == lane.limit:
+                    break
+            has_others = bool(found) and self._data.ready.leaves_others(lane, found)
+            self._turns.claimed(lane, how, found, has_others=has_others)
+            claimed += in_turns(sorted(found, key=in_order)) if isinstance(how, Turn) else found
         return claimed, aside
+
+    def _give(self, row: Row) -> Item:
+        row.state = ItemState.CLAIMED
+        row.token = self._data.last_token
+        row.claimed_by = self.claimant
+        row.lease_until = time.time() + self._lease_seconds
+        return row.item()
 
     def _carry_out(self, outcome: Outcome) -> bool:
         row = self._held(outcome.item)

@@ -9,7 +9,6 @@ import heapq
 import os
 import threading
 import time
-from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from snqd.errors import BadItem
 from snqd.items import CANARY, Item, ItemId
 from snqd.stores.base import DeadReason, HistoryEntry, ItemRecord, ItemState, QueueFacts, no_dead_letter
 from snqd.stores.history import error_text, extended, plain_text, traceback_text
+from snqd.stores.memory_ready import Ready
 from snqd.stores.pauses import NO_PAUSES
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Data:
         self.items: dict[ItemId, Row] = {}
         self.dead: dict[ItemId, Row] = {}
         self.keys: dict[tuple[str, str, str], ItemId] = {}
-        self.ready: defaultdict[QueueName, list[tuple[int, float, ItemId]]] = defaultdict(list)
+        self.ready = Ready(self.items.get)
         self.scheduled: list[tuple[float, ItemId]] = []
         self.last_id = 0
         self.last_token = 0
@@ -103,19 +103,9 @@ class Data:
         row.state = state
         row.token = 0
         if state is ItemState.READY:
-            heapq.heappush(self.ready[row.queue], (row.priority, row.available_at, row.id))
+            self.ready.add(row)
         elif state is ItemState.SCHEDULED:
             heapq.heappush(self.scheduled, (row.available_at, row.id))
-
-    def head(self, queue: QueueName) -> tuple[int, float, ItemId] | None:
-        """The first ready item of a queue."""
-        heap = self.ready[queue]
-        while heap:
-            row = self.items.get(heap[0][2])
-            if row is not None and row.state is ItemState.READY and row.available_at == heap[0][1]:
-                return heap[0]
-            heapq.heappop(heap)
-        return None
 
     def due(self) -> float | None:
         """When the next scheduled item is due."""

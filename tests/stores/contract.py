@@ -15,6 +15,7 @@ from snqd.stores.base import Done
 from tests.stores.contract_care import PeopleContract, RepairContract, TransactionContract, WakeupContract
 from tests.stores.contract_pauses import PauseContract, PauseProbeContract, RecentDeadContract
 from tests.stores.contract_probe import ProbeContract
+from tests.stores.contract_turns import AgeingContract, TurnContract
 from tests.stores.contract_work import ClaimContract, EnqueueContract, LeaseContract, OutcomeContract
 from tests.support.racing import Racer
 from tests.support.stores import OpenStore, Recipe, claim, new, waiting
@@ -37,6 +38,8 @@ class StoreContract(
     PauseContract,
     PauseProbeContract,
     RecentDeadContract,
+    TurnContract,
+    AgeingContract,
 ):
     """Everything that holds in one process too."""
 

@@ -11,6 +11,7 @@ import pytest
 from snqd.items import Item, ItemId, QueueName, SiteName
 from snqd.stores.base import Done, Released
 from snqd.stores.postgres import floors
+from snqd.stores.postgres.claims import Plan
 from snqd.stores.postgres.floors import LOWEST, Floor, Floors
 from snqd.stores.sql import queries
 from tests.support.postgres import wait_for
@@ -61,7 +62,7 @@ def explain(store: PostgresStore, query: str, parameters: dict[str, Any]) -> lis
 
 
 def wish(store: PostgresStore, *queues: str) -> dict[str, Any]:
-    return store._wish(lane(*queues, limit=100), is_full=True)
+    return store._claims.wish(Plan(lane(*queues, limit=100), None, True, True, (), 0.0))
 
 
 @pytest.mark.pg
@@ -133,7 +134,8 @@ def test_a_sessions_plans_are_generic_and_so_never_change_with_the_number_of_ite
         assert len(claim(backlog, "q1", limit=10)) == 10
 
     found = backlog._connection.execute(
-        "select generic_plans, custom_plans from pg_prepared_statements where statement like 'update%skip locked%'"
+        "select sum(generic_plans), sum(custom_plans) from pg_prepared_statements "
+        "where statement like '%skip locked%' and statement not like '%prepared%'"
     ).fetchall()
     assert found == [(3, 0)]
 
@@ -217,6 +219,7 @@ def test_above_a_floor_urgent_items_still_come_first_and_what_lies_below_comes_w
     monkeypatch.setattr(floors, "MANY_DEAD_ROWS", 0)  # one dead row is a crowd
     monkeypatch.setattr(floors, "_SETTLED_SECONDS", 0.0)
     monkeypatch.setattr(floors, "FULL_CLAIM_SHARE", 1_000_000)
+    monkeypatch.setattr(store._claims.turns, "next", lambda *_: None)  # as if no claim had been full
     long_ago = time.time() - 100
     store.enqueue([new(frame=b"%d" % number, available_at=long_ago + number) for number in range(8)])
     first, second = claim(store, *queues, limit=2)
@@ -225,7 +228,7 @@ def test_above_a_floor_urgent_items_still_come_first_and_what_lies_below_comes_w
 
     assert frames(claim(store, *queues, limit=2)) == [b"urgent", b"2"]
 
-    wait_for(lambda: store._floors.is_full(time.monotonic()), "the next full claim", seconds=2)
+    wait_for(lambda: store._claims.floors.is_full(time.monotonic()), "the next full claim", seconds=2)
     assert frames(claim(store, *queues, limit=2)) == [b"0", b"3"]
 
 
@@ -242,19 +245,19 @@ def test_dead_rows_before_the_head_do_not_make_a_claim_read_more(store: Postgres
     store._connection.execute("select pg_stat_force_next_flush()")
     wait_for(lambda: _looked(store), "the dead rows to be counted")
     claim(store, limit=10)
-    assert not store._floors.is_full(time.monotonic())
+    assert not store._claims.floors.is_full(time.monotonic())
 
-    full = explain(store, SQL["claim"], store._wish(lane(limit=10), is_full=True))
-    floored = explain(store, SQL["claim"], store._wish(lane(limit=10), is_full=False))
+    full = explain(store, SQL["claim"], store._claims.wish(Plan(lane(limit=10), None, True, True, (), 0.0)))
+    floored = explain(store, SQL["claim"], store._claims.wish(Plan(lane(limit=10), None, False, True, (), 0.0)))
 
     assert _blocks(floored) < 300
     assert _blocks(floored) < _blocks(full)
 
 
 def _looked(store: PostgresStore) -> bool:
-    store._floors._look_at = 0.0
-    store._is_full_claim(time.monotonic())
-    return store._floors._is_crowded
+    store._claims.floors._look_at = 0.0
+    store._claims.is_full(time.monotonic())
+    return store._claims.floors._is_crowded
 
 
 def _blocks(plan: list[dict[str, Any]]) -> int:

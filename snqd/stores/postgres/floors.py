@@ -9,11 +9,16 @@ What can lie below a floor: an item given back, a retry, one that was paused, on
 committed, one with a time in the past. They are found by a full claim, which is made again and again: as often as it
 costs at most a twentieth of the time, and twice a second at least. With few dead rows every claim is a full one and
 order is exact.
+
+Claims in turns have a floor for each flow, and go by the flows that the last look at everything found; a flow that is
+alone is not looked beside. Every eighth claim does look, whatever the time.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+
+from snqd.stores.turns import Flow, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +33,7 @@ FULL_CLAIM_SHARE = 20
 FULL_CLAIM_SECONDS = 0.5
 _SETTLED_SECONDS = 5.0
 _MARGIN_SECONDS = 0.25
+_FLOWS_LIMIT = 2000
 
 
 class Floor(NamedTuple):
@@ -46,6 +52,7 @@ class Floors:
 
     def __init__(self) -> None:
         self._of_queue: dict[QueueName, Floor] = {}
+        self._of_flow: dict[tuple[int, Flow], Floor] = {}
         self._look_at = 0.0
         self._full_at = 0.0
         self._is_crowded = False
@@ -58,7 +65,7 @@ class Floors:
         self._look_at = now + LOOK_SECONDS
         self._is_crowded = dead_rows >= MANY_DEAD_ROWS
         if not self._is_crowded:
-            self._of_queue.clear()
+            self.forget()
 
     def is_full(self, now: float) -> bool:
         """Whether the next claim looks at everything."""
@@ -67,19 +74,37 @@ class Floors:
     def of(self, queue: QueueName) -> Floor:
         return self._of_queue.get(queue, LOWEST)
 
+    def of_flow(self, priority: int, flow: Flow) -> Floor:
+        """The same of one site's items at one priority."""
+        return self._of_flow.get((priority, flow), LOWEST)
+
     def forget(self) -> None:
         """Items may have come back below them: the next claims look at everything."""
         self._of_queue.clear()
+        self._of_flow.clear()
 
     def claimed(self, items: Sequence[Item], *, was_full: bool, began: float, ended: float, wall: float) -> None:
         """Note what a claim took, in the order of handling."""
         if not self._is_crowded:
             return
-        if was_full:
-            self._full_at = ended + min((ended - began) * FULL_CLAIM_SHARE, FULL_CLAIM_SECONDS)
+        self._took(was_full, began, ended)
         for queue, item in {item.queue: item for item in items}.items():  # the last one of each queue
             if was_full or item.priority >= self.of(queue).priority:
                 self._of_queue[queue] = _floor_after(item, wall)
+
+    def turned(self, items: Sequence[Item], *, was_full: bool, began: float, ended: float, wall: float) -> None:
+        """Note what a claim in turns took, in plain order."""
+        if not self._is_crowded:
+            return
+        self._took(was_full, began, ended)
+        if len(self._of_flow) > _FLOWS_LIMIT:
+            self._of_flow.clear()
+        for (priority, queue, site), item in dict(zip(map(line_of, items), items, strict=True)).items():
+            self._of_flow[priority, Flow(queue, site)] = _floor_after(item, wall)
+
+    def _took(self, was_full: bool, began: float, ended: float) -> None:
+        if was_full:
+            self._full_at = ended + min((ended - began) * FULL_CLAIM_SHARE, FULL_CLAIM_SECONDS)
 
 
 def _floor_after(item: Item, wall: float) -> Floor:

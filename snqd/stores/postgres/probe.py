@@ -22,7 +22,7 @@ from snqd.stores.pauses import PAUSED_ROWS, Pauses, pause_of
 from snqd.stores.postgres.connection import Session, guarded
 from snqd.stores.postgres.heads import BEGIN, Crowd, Floor, Head, Heads, LineName
 from snqd.stores.postgres.pins import Pin, Pins
-from snqd.stores.postgres.texts import number_array, text_array
+from snqd.stores.postgres.texts import beyond_all, number_array, text_array
 from snqd.stores.probe import QueueLag, StoreHealth
 from snqd.stores.sql import queries
 
@@ -202,10 +202,8 @@ class PostgresProbe:
             known |= new
 
     def _beyond(self) -> str:
-        """A text after the name of every queue. (In a database that is not in UTF-8, of those that are ASCII.)"""
         assert self._session is not None
-        encoding = self._session.connection.info.parameter_status("server_encoding")
-        return "\U0010ffff" if encoding == "UTF8" else "~" * 64
+        return beyond_all(self._session.connection)
 
     def _count_claimed(self, now: float) -> list[tuple[str, str, int]]:
         began = time.monotonic()

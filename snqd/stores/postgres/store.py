@@ -10,24 +10,22 @@ opened when many rows are dead; one for handlers that asked for a transaction of
 
 from __future__ import annotations
 
-import time
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from snqd.errors import SnqdError, StoreError, StoreUnavailable
-from snqd.items import Item, ItemId, QueueName, SiteName
+from snqd.items import QueueName, SiteName
 from snqd.stores.base import Discarded, Done, Exchanged, Promoted, Reclaimed
 from snqd.stores.pauses import NO_PAUSES, check_target
 from snqd.stores.postgres import enqueue, pauses, people, schema
+from snqd.stores.postgres.claims import PostgresClaims
 from snqd.stores.postgres.connection import Session, guarded
-from snqd.stores.postgres.floors import LOWEST, Floors
 from snqd.stores.postgres.listen import LINGER_SECONDS, Listener
 from snqd.stores.postgres.outcomes import record
 from snqd.stores.postgres.pauses import PostgresPauses
 from snqd.stores.postgres.probe import PostgresProbe
 from snqd.stores.postgres.repair import repair
 from snqd.stores.postgres.single import SingleInsert
-from snqd.stores.postgres.texts import number_array, text_array
+from snqd.stores.postgres.texts import beyond_all, number_array, text_array
 from snqd.stores.postgres.transaction import HandlerTransactions
 from snqd.stores.postgres.vacuum import Vacuum
 from snqd.stores.sql import queries
@@ -39,21 +37,16 @@ if TYPE_CHECKING:
     import psycopg
 
     from snqd.config.schema import StoreConfig
-    from snqd.items import NewItem
+    from snqd.items import Item, ItemId, NewItem
     from snqd.stores.base import Blame, ItemFilter, ItemRecord, Lane, Outcome, QueueFacts, Repaired, SchemaStatus
     from snqd.stores.pauses import Pause, Pauses, PausesKept
     from snqd.stores.postgres.connection import Connection
 
 _SQL = queries("postgres")
-_CLAIM = _SQL["claim"]
-_CLAIM_LANE = _SQL["claim_lane"]
-_FINISH_AND_CLAIM = f"{_SQL['finish_and']}\n{_CLAIM}\n{_SQL['finish_and_end']}"
-_FINISH_AND_CLAIM_LANE = f"{_SQL['finish_and']}\n{_CLAIM_LANE}\n{_SQL['finish_and_end']}"
 _CARE_LIMIT = 1000
 """Rows that one statement of promotion or reclaim touches: its locks are held for milliseconds."""
 _CARE_ROUNDS = 20
 """Statements in one call: a worker's store thread has claims to make too."""
-_in_order = itemgetter(10, 9, 0)  # priority, available_at, id
 
 
 class PostgresStore:
@@ -72,7 +65,7 @@ class PostgresStore:
         self._listener: Listener | None = None
         self._vacuum = Vacuum(config, lambda: self._application_name("vacuum"))
         self._single: SingleInsert | None = None
-        self._floors = Floors()
+        self._claims = PostgresClaims(self._lease, self._dead_rows)
         self._pauses = PostgresPauses()
         self._paused = NO_PAUSES
         self._cursor: psycopg.Cursor[tuple[Any, ...]]
@@ -117,6 +110,7 @@ class PostgresStore:
             self._pauses.forget()
             self._where = self._session.where
             self._cursor = self._session.connection.cursor(binary=True)
+            self._claims.beyond_all = beyond_all(self._session.connection)
         return self._session
 
     @property
@@ -168,83 +162,25 @@ class PostgresStore:
         paused = self._pauses.known(self._connection)
         if paused is not self._paused:
             self._paused = paused
-            self._floors.forget()
+            self._claims.floors.forget()
         return paused
 
     def _exchange(self, outcomes: Sequence[Outcome], wishes: list[Lane]) -> Exchanged:
+        claims, cursor = self._claims, self._cursor
+        claims.claimant = self.claimant
         if len(wishes) <= 1 and all(map(_is_plain, outcomes)):
             lane = wishes[0] if wishes else None
             if outcomes:
-                return self._finish_and_claim([outcome.item for outcome in outcomes], lane)
-            return Exchanged(self._claim(lane) if lane else [], [])
+                return claims.finish_and_claim(cursor, [outcome.item for outcome in outcomes], lane)
+            return Exchanged(claims.claim(cursor, lane) if lane else [], [])
         with self._connection.transaction():
             lost = record(self._connection, outcomes)
-            claimed = [item for lane in wishes for item in self._claim(lane)]
+            claimed = [item for lane in wishes for item in claims.claim(cursor, lane)]
         return Exchanged(claimed, lost)
-
-    def _claim(self, lane: Lane) -> list[Item]:
-        began = time.monotonic()
-        is_full = self._is_full_claim(began)
-        query = _CLAIM if len(lane.queues) == 1 else _CLAIM_LANE
-        rows = self._cursor.execute(query, self._wish(lane, is_full)).fetchall()
-        return self._taken(list(map(Item._make, rows)), is_full, began)
-
-    def _finish_and_claim(self, items: list[Item], lane: Lane | None) -> Exchanged:
-        """The usual exchange: one statement, one commit."""
-        parameters: dict[str, Any] = {
-            "ids": number_array([item.id for item in items]),
-            "tokens": number_array({item.token for item in items}),
-        }
-        if lane is None:
-            found = {row[0] for row in self._cursor.execute(_SQL["finish"], parameters)}
-            return Exchanged([], [item for item in items if item.id not in found])
-        began = time.monotonic()
-        is_full = self._is_full_claim(began)
-        parameters.update(self._wish(lane, is_full), expected=len(items))
-        query = _FINISH_AND_CLAIM if len(lane.queues) == 1 else _FINISH_AND_CLAIM_LANE
-        rows = self._cursor.execute(query, parameters).fetchall()
-        number, ids = rows[0][0], rows[0][1]
-        lost = [] if number == len(items) else [item for item in items if item.id not in set(ids or ())]
-        claimed = [Item._make(row[2:]) for row in rows] if rows[0][2] is not None else []
-        return Exchanged(self._taken(claimed, is_full, began), lost)
-
-    def _is_full_claim(self, now: float) -> bool:
-        if self._floors.wants_look(now):
-            self._floors.saw(self._dead_rows(), now)
-        return self._floors.is_full(now)
 
     def _dead_rows(self) -> int:
         row = self._execute("dead_rows").fetchone()
         return int(row[0]) if row else 0
-
-    def _wish(self, lane: Lane, is_full: bool) -> dict[str, Any]:
-        wish = {"claimant": self.claimant, "lease": self._lease, "limit": lane.limit}
-        if len(lane.queues) == 1:
-            floor = LOWEST if is_full else self._floors.of(lane.queues[0])
-            wish.update(
-                queue=lane.queues[0], floor_priority=floor.priority, floor_at=floor.available_at, floor_id=floor.id
-            )
-            return wish
-        floors = [LOWEST if is_full else self._floors.of(queue) for queue in lane.queues]
-        priorities, ats, ids = zip(*floors, strict=True)
-        wish.update(
-            queues=text_array(lane.queues),
-            floor_priorities=number_array(priorities),
-            floor_ats=number_array(ats),
-            floor_ids=number_array(ids),
-        )
-        return wish
-
-    def _taken(self, items: list[Item], was_full: bool, began: float) -> list[Item]:
-        """The items of one claim in the order of handling: RETURNING has none."""
-        items.sort(key=_in_order)
-        turns: dict[QueueName, int] = {}
-        for item in items:
-            turns.setdefault(item.queue, len(turns))
-        if len(turns) > 1:  # the queue with the first item has the first turn
-            items.sort(key=lambda item: turns[item.queue])
-        self._floors.claimed(items, was_full=was_full, began=began, ended=time.monotonic(), wall=time.time())
-        return items
 
     def renew(self, items: Sequence[Item]) -> list[Item]:
         if not items:

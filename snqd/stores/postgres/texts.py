@@ -12,6 +12,8 @@ from snqd.stores.base import ERROR_LIMIT, TRACEBACK_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import psycopg
+
 _to_json = msgspec.json.Encoder().encode
 
 
@@ -38,6 +40,11 @@ def number_array(numbers: Iterable[float]) -> str:
 def text_array(texts: tuple[str, ...]) -> str:
     """The array literal of some names."""
     return "{" + ",".join('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts) + "}"
+
+
+def beyond_all(connection: psycopg.Connection[Any]) -> str:
+    """A text after every name. (In a database that is not in UTF-8, after those that are ASCII.)"""
+    return "\U0010ffff" if connection.info.parameter_status("server_encoding") == "UTF8" else "~" * 64
 
 
 def told(rows: Sequence[dict[str, Any]]) -> str:

@@ -67,6 +67,86 @@ where ctid = any(array(
 returning id, token, site, queue, codec, frame, attempts, crash_attempts,
   date_part('epoch', created), date_part('epoch', available_at), priority
 
+-- name: claim_turns
+-- The claim when several flows wait (see snqd/stores/turns.py): what is more urgent, then the flows at this priority, once
+-- and again, then the rest; or when these flows have aged, what is more urgent after them. Flows are found by jumping downwards from one site to the next in the index of turns; the
+-- last item of a site is the one least likely to be dead. They are looked for one at a time, as long as the claim is not
+-- full. Or they are known, with floors. (A row that this statement has locked is not skipped, so each round passes over those of the ones before.)
+with flow as materialized (
+  select queue, site collate "C" as site, to_timestamp(at) as at, id
+  from unnest(%(known_queues)s::text[], %(known_sites)s::text[], %(known_ats)s::float8[], %(known_ids)s::bigint[])
+    as known (queue, site, at, id)
+  union all
+  (select part.queue, found.site, '-infinity', 0
+  from unnest(%(part_queues)s::text[], %(part_belows)s::text[], %(part_lowests)s::text[]) as part (queue, below, lowest)
+  cross join lateral (
+    with recursive this (site) as (
+      (select site::text from queue_item
+       where queue = part.queue and state = 'ready' and priority = %(priority)s
+         and site < part.below and site >= part.lowest
+       order by site desc, available_at desc, id desc limit 1)
+      union all
+      select next.site from this cross join lateral (
+        select site::text from queue_item
+        where queue = part.queue and state = 'ready' and priority = %(priority)s
+          and site < this.site and site >= part.lowest
+        order by site desc, available_at desc, id desc limit 1) as next
+    )
+    select site from this) as found
+  limit 1000)
+)
+update queue_item set state = 'claimed', claimed_by = %(claimant)s,
+  lease_until = now() + make_interval(secs => %(lease)s),
+  token = (select nextval('snqd_token'))
+where ctid = any(array(
+  select ctid from (
+    select item.ctid from unnest(%(first_queues)s::text[]) as asked (queue) cross join lateral (
+      select ctid from queue_item
+      where queue = asked.queue and state = 'ready' and priority < %(priority)s
+      order by priority, available_at, id limit %(limit)s for update skip locked) as item
+    union all
+    select item.ctid
+    from unnest(%(offsets)s::int[], %(quotas)s::int[]) as pass (skipped, quota)
+    cross join lateral (select * from flow where pass.quota > 0 offset 0) as flow  -- one pass after the other
+    cross join lateral (
+      select ctid from queue_item
+      where queue = flow.queue and state = 'ready' and priority = %(priority)s and site = flow.site
+        and (available_at, id) >= (flow.at, flow.id)
+      order by available_at, id offset pass.skipped limit pass.quota for update skip locked) as item
+    union all
+    select item.ctid from unnest(%(last_queues)s::text[]) as asked (queue) cross join lateral (
+      select ctid from queue_item
+      where queue = asked.queue and state = 'ready' and priority < %(priority)s
+      order by priority, available_at, id limit %(limit)s for update skip locked) as item
+    union all
+    select item.ctid from unnest(%(queues)s::text[]) as asked (queue) cross join lateral (
+      select ctid from queue_item
+      where queue = asked.queue and state = 'ready' and priority > %(priority)s
+      order by priority, available_at, id limit %(limit)s for update skip locked) as item
+  ) as found limit %(limit)s))
+returning id, token, site, queue, codec, frame, attempts, crash_attempts,
+  date_part('epoch', created), date_part('epoch', available_at), priority
+
+-- name: aged_below
+-- The priority, less urgent than one, whose first item waits longest and long enough. At most 16 are looked at.
+select line.priority
+from unnest(%(queues)s::text[]) as asked (queue)
+cross join lateral (
+  with recursive this (priority, available_at, nth) as (
+    (select priority, available_at, 1 from queue_item
+     where queue = asked.queue and state = 'ready' and priority > %(priority)s
+     order by priority, available_at, id limit 1)
+    union all
+    select next.priority, next.available_at, nth + 1 from this cross join lateral (
+      select priority, available_at from queue_item
+      where queue = asked.queue and state = 'ready' and priority > this.priority
+      order by priority, available_at, id limit 1) as next
+    where nth < 16
+  )
+  select priority, available_at from this) as line
+where available_at < now() - make_interval(secs => %(seconds)s)
+order by available_at limit 1
+
 -- name: dead_rows
 -- What the server has counted since the last vacuum; no table is read. An item leaves two behind, by claim and ack.
 select pg_stat_get_dead_tuples('queue_item'::regclass)
@@ -90,18 +170,33 @@ delete from queue_item where id = any(%(ids)s::bigint[]) and token = any(%(token
 returning id
 
 -- name: finish_and
--- Goes before `claim` or `claim_lane`: reports the last batch and takes the next in one statement, one commit.
+-- Goes before `claim`, `claim_lane` or `claim_turns`: reports the last batch and takes the next in one statement, one commit.
 with finished as (
   delete from queue_item where id = any(%(ids)s::bigint[]) and token = any(%(tokens)s::bigint[])
   returning id
 ), claimed as (
 
 -- name: finish_and_end
--- Goes after it. The ids are returned only when some are missing.
+-- Goes after it. The ids are returned only when some are missing. And whether anything else waits beside the flow that is
+-- alone, at its priority: two probes, on either side of its site, and one for each other queue of the lane.
 ), report as (
   select case when count(*) < %(expected)s then array_agg(id) end as ids, count(*) as number from finished
 )
-select report.number, report.ids, claimed.* from report left join claimed on true
+select report.number, report.ids, exists (
+    select from unnest(%(lane)s::text[]) as asked (queue)
+    cross join lateral (
+      (select from queue_item
+       where queue = asked.queue and state = 'ready' and priority = %(alone_priority)s::smallint
+         and site < case when asked.queue = %(alone_queue)s then %(alone_site)s else %(beyond_all)s end
+       order by site desc, available_at desc, id desc limit 1)
+      union all
+      (select from queue_item
+       where queue = asked.queue and state = 'ready' and priority = %(alone_priority)s::smallint
+         and site > case when asked.queue = %(alone_queue)s then %(alone_site)s else %(beyond_all)s end
+       order by site desc, available_at desc, id desc limit 1)
+    ) as other),
+  claimed.*
+from report left join claimed on true
 
 -- name: retry
 -- Failed items: attempts + 1, error kept.
@@ -457,15 +552,17 @@ select pg_advisory_xact_lock(hashtext('snqd.schema'))
 
 -- name: pin_plans
 -- The table is often empty when statistics are taken and may hold ten million rows an hour later. Every query of a worker
--- is to go by index, whatever the statistics say.
+-- is to go by index, whatever the statistics say; and by that which has the order that is asked for.
 select set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
   set_config('enable_mergejoin', 'off', false), set_config('enable_bitmapscan', 'off', false),
+  set_config('enable_sort', 'off', false), set_config('enable_incremental_sort', 'off', false),
   set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false)
 
 -- name: unpin_plans
 -- For the length of a transaction: what people ask may walk the table, and then had better do it the fast way.
 select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
-  set_config('enable_bitmapscan', 'on', true), set_config('plan_cache_mode', 'force_custom_plan', true)
+  set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'on', true),
+  set_config('plan_cache_mode', 'force_custom_plan', true)
 
 -- name: whoami
 select pg_backend_pid(), current_setting('server_version_num')::int

@@ -7,7 +7,8 @@ select set_config('statement_timeout', %(timeout_ms)s, %(is_local)s), set_config
   set_config(case when %(is_local)s then 'transaction_read_only' else 'default_transaction_read_only' end, 'on',
     %(is_local)s),
   set_config('enable_seqscan', 'off', %(is_local)s), set_config('enable_hashjoin', 'off', %(is_local)s),
-  set_config('enable_mergejoin', 'off', %(is_local)s), set_config('enable_bitmapscan', 'off', %(is_local)s)
+  set_config('enable_mergejoin', 'off', %(is_local)s), set_config('enable_bitmapscan', 'off', %(is_local)s),
+  set_config('enable_sort', 'off', %(is_local)s), set_config('enable_incremental_sort', 'off', %(is_local)s)
 
 -- name: heads
 -- The first ready item of each queue and priority, by jumping from one to the next; a bounded number of each queue's

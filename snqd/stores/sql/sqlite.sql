@@ -37,6 +37,52 @@ SELECT id, ?, site, queue, codec, CAST(frame AS BLOB), attempts, crash_attempts,
 FROM queue_item WHERE state = 'ready' AND queue = ?
 ORDER BY priority, available_at, id LIMIT ?
 
+-- name: first_urgent
+-- The same, but only what is more urgent than a priority.
+SELECT id, ?, site, queue, codec, CAST(frame AS BLOB), attempts, crash_attempts, created, available_at, priority
+FROM queue_item WHERE state = 'ready' AND queue = ? AND priority < ?
+ORDER BY priority, available_at, id LIMIT ?
+
+-- name: first_of_flow
+-- The same of one site at one priority.
+SELECT id, ?, site, queue, codec, CAST(frame AS BLOB), attempts, crash_attempts, created, available_at, priority
+FROM queue_item INDEXED BY queue_item_turn WHERE state = 'ready' AND queue = ? AND priority = ? AND site = ?
+ORDER BY available_at, id LIMIT ?
+
+-- name: first_of_line
+-- The same where there is but one site.
+SELECT id, ?, site, queue, codec, CAST(frame AS BLOB), attempts, crash_attempts, created, available_at, priority
+FROM queue_item INDEXED BY queue_item_ready WHERE state = 'ready' AND queue = ? AND priority = ?
+ORDER BY available_at, id LIMIT ?
+
+-- name: has_line
+SELECT EXISTS (SELECT 1 FROM queue_item INDEXED BY queue_item_ready
+    WHERE state = 'ready' AND queue = ? AND priority = ?)
+
+-- name: has_sites
+-- Whether there are, or were, items of more sites than 'default'.
+SELECT EXISTS (SELECT 1 FROM snqd_turns)
+
+-- name: index_sites
+CREATE INDEX IF NOT EXISTS queue_item_turn ON queue_item (queue, priority, site, available_at, id) WHERE state = 'ready'
+
+-- name: site_below
+-- The next site that has something ready, by one probe of the index of turns, downwards.
+SELECT site FROM queue_item INDEXED BY queue_item_turn
+WHERE state = 'ready' AND queue = ? AND priority = ? AND site < ? AND site >= ?
+ORDER BY site DESC LIMIT 1
+
+-- name: site_above
+SELECT site FROM queue_item INDEXED BY queue_item_turn
+WHERE state = 'ready' AND queue = ? AND priority = ? AND site > ?
+ORDER BY site LIMIT 1
+
+-- name: next_line
+-- The next less urgent priority of a queue that has something ready, and since when.
+SELECT priority, available_at FROM queue_item INDEXED BY queue_item_ready
+WHERE state = 'ready' AND queue = ? AND priority > ?
+ORDER BY priority, available_at, id LIMIT 1
+
 -- name: claim
 UPDATE queue_item SET state = 'claimed', claimed_by = ?, lease_until = ?, token = ?
 WHERE id IN (SELECT value FROM json_each(?))

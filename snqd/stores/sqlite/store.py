@@ -12,12 +12,13 @@ from snqd.errors import LeaseLost, StoreUnavailable
 from snqd.stores.base import Discarded, Done, Exchanged
 from snqd.stores.pauses import PauseLook, check_target
 from snqd.stores.sql import queries
-from snqd.stores.sqlite import care, enqueue, pauses, people, schema, work
+from snqd.stores.sqlite import care, claims, enqueue, pauses, people, schema, work
 from snqd.stores.sqlite.connection import LOCK_WAIT_SECONDS, Connection, now
 from snqd.stores.sqlite.location import path_from_url
 from snqd.stores.sqlite.probe import SqliteProbe
 from snqd.stores.sqlite.transaction import HandlerConnection, guard, unguard
 from snqd.stores.sqlite.watch import LOOKS_SECONDS, Watch
+from snqd.stores.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,6 +65,7 @@ class SqliteStore:
         self._connection: Connection | None = None
         self._inode: tuple[int, int] = (0, 0)
         self._look = PauseLook(again_seconds=0.0)
+        self._turns = Turns()
         self._watch: Watch | None = None
         self._spare: deque[Connection] = deque()
         """Connections of ended transactions, for the next ones; any thread takes and gives."""
@@ -106,7 +108,7 @@ class SqliteStore:
 
     def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
         if not outcomes and not self._live.read(
-            lambda raw: work.anything_ready(raw, self._known(raw).open_lanes(lanes))
+            lambda raw: claims.anything_ready(raw, self._known(raw).open_lanes(lanes))
         ):
             return Exchanged([], [])  # nothing to say and nothing to get: no write, no lock
         deletes, others = _sorted_out(outcomes)
@@ -126,7 +128,8 @@ class SqliteStore:
             return self._write(one_by_one, new_items=has_outbox)
 
     def _claim(self, raw: sqlite3.Connection, lanes: Sequence[Lane], lost: list[Item]) -> Exchanged:
-        claimed, aside = work.claim(raw, lanes, self._known(raw), self.claimant, self._lease_seconds)
+        paused = self._known(raw)
+        claimed, aside = claims.claim(raw, lanes, paused, self._turns, self.claimant, self._lease_seconds)
         return Exchanged(claimed, lost, aside)
 
     def _known(self, raw: sqlite3.Connection) -> Pauses:

@@ -1,33 +1,25 @@
-"""The hot path: outcomes and claims, as functions on a cursor inside an open transaction."""
+"""What becomes of claimed items: outcomes, as functions on a cursor inside an open transaction."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, assert_never
 
 from snqd.errors import BadItem
-from snqd.items import Item
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, HistoryEntry, Released, Retried
 from snqd.stores.history import error_text, extended, read_history, traceback_text, write_history
 from snqd.stores.sql import queries
-from snqd.stores.sqlite import enqueue, pauses
+from snqd.stores.sqlite import enqueue
 from snqd.stores.sqlite.connection import now
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from snqd.items import NewItem, QueueName
-    from snqd.stores.base import Lane, Outcome
-    from snqd.stores.pauses import Pauses
+    from snqd.items import Item, NewItem
+    from snqd.stores.base import Outcome
 
 _SQL = queries("sqlite")
-_HEADS = _SQL["heads"]
-_FIRST_READY = _SQL["first_ready"]
-_CLAIM = _SQL["claim"]
 _ACK = _SQL["ack"]
-_LAST_TOKEN = _SQL["last_token"]
-_USE_TOKEN = _SQL["use_token"]
 
 
 class SomeLost(Exception):
@@ -168,42 +160,3 @@ def bury(
     }
     raw.execute(_SQL["bury"], values)
     raw.execute(_SQL["delete"], (item_id,))
-
-
-def anything_ready(raw: sqlite3.Connection, lanes: Sequence[Lane]) -> bool:
-    """Whether a claim for `lanes` would find something: a plain read."""
-    return any(lane.limit > 0 and _heads(raw, lane.queues) for lane in lanes)
-
-
-def claim(
-    raw: sqlite3.Connection, lanes: Sequence[Lane], paused: Pauses, claimant: str, lease_seconds: float
-) -> tuple[list[Item], int]:
-    """Claim for each lane: the items in the order of handling, and how many were set aside.
-
-    After `KEEP_ROWS` of those it claims no more from that queue: others wait for the write lock.
-    """
-    claimed: list[Item] = []
-    token = aside = 0
-    lease_until = now() + lease_seconds
-    for queues, limit in paused.open_lanes(lanes):
-        wanted = limit
-        for queue in _heads(raw, queues) if len(queues) > 1 else queues:
-            if wanted <= 0:
-                break
-            token = token or raw.execute(_LAST_TOKEN).fetchone()[0] + 1
-            rows = raw.execute(_FIRST_READY, (token, queue, wanted)).fetchall()
-            while paused.has_sites and any(paused.covers_site(row[3], row[2]) for row in rows):
-                aside += pauses.clear_way(raw, paused, queue)
-                rows = raw.execute(_FIRST_READY, (token, queue, wanted)).fetchall() if aside < pauses.KEEP_ROWS else []
-            if rows:
-                raw.execute(_CLAIM, (claimant, lease_until, token, json.dumps([row[0] for row in rows])))
-                claimed.extend(map(Item._make, rows))
-                wanted -= len(rows)
-    if claimed:
-        raw.execute(_USE_TOKEN, (token,))
-    return claimed, aside
-
-
-def _heads(raw: sqlite3.Connection, queues: Sequence[QueueName]) -> list[QueueName]:
-    """The queues that have something ready, most urgent first."""
-    return [queue for (queue,) in raw.execute(_HEADS, (json.dumps(queues),))]
