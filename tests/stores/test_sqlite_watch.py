@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sqlite3
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,6 +112,24 @@ def test_a_commit_that_is_still_being_synced_when_its_write_is_noticed_wakes(sto
         assert woken(store, descriptors)
         store.exchange([Done(item) for item in claim(store)], [])
     thread.join()
+
+
+@pytest.mark.parametrize("after_own", [False, True], ids=["idle", "after a commit of its own"])
+def test_a_commit_is_looked_for_long_after_its_write(store: Store, recipe: Recipe, *, after_own: bool) -> None:
+    """The writer may stand still in between, and no event tells that it went on."""
+    descriptors = store.open_wakeups()
+    settle(store, descriptors)
+    if after_own:
+        store.enqueue([new()])
+    log = Path(f"{recipe.location}-wal")
+    os.truncate(log, log.stat().st_size)  # an event as of a write, and no commit
+
+    written_at = looked_at = time.monotonic()
+    while select.select(descriptors, [], [], 1.5)[0]:
+        store.read_wakeups()
+        looked_at = time.monotonic()
+
+    assert looked_at - written_at > 1.5
 
 
 def test_a_log_that_is_a_new_file_after_a_reconnect_is_watched(store: Store, open_store: OpenStore) -> None:

@@ -4,8 +4,9 @@ Linux tells by inotify that the write-ahead log was written. That is a little to
 log and publish the commit in shared memory, of which no event tells. So after an event the watch looks at
 `PRAGMA data_version`, which changes with each foreign commit, and looks again after 0.2, 0.4, 0.8 … ms, woken by a
 timer descriptor: nobody ever blocks here. The next writer writes only after the commit is published, so a change seen
-without a new event ends the looks. Commits of our own make events too, but do not change our data_version: after one,
-two more looks are enough, for a foreign commit hidden behind it.
+without a new event ends the looks. Commits of our own make events too, but do not change our data_version: after one
+there are fewer looks, for a foreign commit hidden behind it. Either way some looks follow that are further and further
+apart: on a busy machine the writer may stand still between its write and its commit.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ commit takes to be published.
 """
 LOOKS_SECONDS = sum(_LOOKS)
 _LOOKS_AFTER_OWN = (0.002, 0.01)
+_LATE_LOOKS = (0.03, 0.06, 0.12, 0.25, 0.5, 0.9)
+"""After those: nearly two seconds for a writer that waits for its disk or for a processor."""
 
 
 class Watch:
@@ -75,7 +78,7 @@ class Watch:
         changed = version != self._version
         self._version = version
         if heard:
-            self._looks = list(_LOOKS_AFTER_OWN if self.own_commit else _LOOKS)
+            self._looks = [*(_LOOKS_AFTER_OWN if self.own_commit else _LOOKS), *_LATE_LOOKS]
             self.own_commit = False
         elif changed:
             self._looks.clear()
