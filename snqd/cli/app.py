@@ -49,6 +49,7 @@ app = LazyGroup(
         Entry("dead", "snqd.cli.dead:dead", "List, show, replay and discard dead letters.", _LOOK),
         Entry("pause", "snqd.cli.pausing:pause", "Hand out no items of a queue or a site; list what is paused.", _LOOK),
         Entry("resume", "snqd.cli.pausing:resume", "End a pause.", _LOOK),
+        Entry("schedule", "snqd.cli.schedule:schedule", "What is enqueued by the clock: list it, run it now.", _LOOK),
         Entry("ctl", "snqd.cli.ctl:ctl", "Steer the daemon, or those of all hosts: update, restart, shutdown …", _LOOK),
         Entry("schema", "snqd.cli.schema:schema", "Make or upgrade the store's tables.", _SET_UP),
         Entry(

@@ -95,6 +95,7 @@ def diff(*, as_json: bool) -> int:
 def _check_parts(loaded: Loaded) -> tuple[list[str], str]:
     """What is wrong with this machine, sites and handlers, and a summary of what is right."""
     from snqd import wiring
+    from snqd.config.schedules import of_no_site
     from snqd.config.startup import startup_problems
 
     problems = list(startup_problems(loaded.config))
@@ -106,6 +107,7 @@ def _check_parts(loaded: Loaded) -> tuple[list[str], str]:
     else:
         aside = {name: site.problem for name, site in sites.items() if site.problem}
         problems.extend(f"site {name!r} is set aside: {problem}" for name, problem in aside.items())
+        problems.extend(of_no_site(loaded.config, sites))
         parts.append(plural(len(sites) - len(aside), "site"))
     try:
         queues = wiring.load_registry(loaded.config).queues()

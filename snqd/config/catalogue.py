@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Form(StrEnum):
@@ -34,6 +34,10 @@ class Declared(NamedTuple):
     text: str = ""
     problem: str = ""
     """Why the site is set aside, in one line; empty = it is not."""
+    queues: tuple[str, ...] | None = None
+    """Those that it has; None = all."""
+    schedules: Mapping[str, dict[str, Any]] = {}
+    """The values given in its own schedules, by name."""
 
     @property
     def content(self) -> tuple[str, str, str]:

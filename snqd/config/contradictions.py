@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from snqd.config.addresses import AUTO, NONE, is_loopback, parse_address
 from snqd.config.schema import Config
-from snqd.config.settings import SNMP_TARGET, SNMP_USER
+from snqd.config.settings import SCHEDULE, SNMP_TARGET, SNMP_USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ def contradictions(
     given: Mapping[str, Given], refused: AbstractSet[str], tables: Mapping[str, Origin]
 ) -> Iterator[str]:
     """What is wrong with the values that all sources together gave. `refused`: keys whose value is wrong alone;
-    `tables`: users and targets of SNMP, where they stand in the file.
+    `tables`: schedules, users and targets of SNMP, where they stand in the file.
     """
     yield from _of_leases(given)
     if "daemon.group" in given and "daemon.user" not in given:
@@ -28,6 +28,7 @@ def contradictions(
     yield from _of_keys(given)
     yield from _of_legacy_listeners(given)
     yield from _of_alarms(given)
+    yield from _of_schedules(given, refused, tables)
     yield from _of_snmp(given)
     yield from _of_snmp_users(given, refused, tables)
     yield from _of_snmp_targets(given, refused, tables)
@@ -86,6 +87,16 @@ def _of_alarms(given: Mapping[str, Given]) -> Iterator[str]:
             yield f"{_place(given, key)}: {key} has {jid!r}, which is no JID: expected name@server"
     if key in given and given[key].value and enabled in given and not given[enabled].value:
         yield f"{_place(given, key)}: {key} is set, and {enabled} is false: nobody would judge alarms"
+
+
+def _of_schedules(given: Mapping[str, Given], refused: AbstractSet[str], tables: Mapping[str, Origin]) -> Iterator[str]:
+    for schedule, origin in tables.items():
+        enabled = given.get(f"{schedule}.enabled")
+        if not schedule.startswith(f"{SCHEDULE}.") or (enabled is not None and not enabled.value):
+            continue
+        for name, example in (("queue", '"mail"'), ("cron", '"30 2 * * *"')):
+            if (key := f"{schedule}.{name}") not in given and key not in refused:
+                yield f"{origin.place()}: {schedule} has no {name}: set {key}, as in {name} = {example}"
 
 
 def _of_snmp(given: Mapping[str, Given]) -> Iterator[str]:

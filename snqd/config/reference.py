@@ -8,6 +8,7 @@ import itertools
 import re
 import sys
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 from snqd.config import schema
@@ -16,6 +17,7 @@ from snqd.config.schema import (
     DaemonConfig,
     HandlersConfig,
     QueueConfig,
+    ScheduleConfig,
     SitesConfig,
     SnmpConfig,
     SnmpTargetConfig,
@@ -38,6 +40,7 @@ _TABLES: dict[str, Any] = {
     "xmpp": XmppConfig,
     "handlers": HandlersConfig,
     "queue.*": QueueConfig,
+    "schedule.*": ScheduleConfig,
     "sites": SitesConfig,
 }
 _KINDS = {
@@ -46,6 +49,7 @@ _KINDS = {
     Kind.NUMBER: "number",
     Kind.TRUTH: "true or false",
     Kind.NAMES: "list of texts",
+    Kind.TABLE: "table",
 }
 
 _INTRODUCTION = """\
@@ -165,6 +169,8 @@ def _default(setting: Setting) -> str:
         return "unset"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, Mapping):
+        return "empty"
     if isinstance(value, tuple):
         return ", ".join(f"`{part}`" for part in value) or "empty"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

@@ -376,6 +376,35 @@ class QueueConfig(NamedTuple):
     """Send a no-op item through the queue this often, as proof that it is worked; unset or 0 = none."""
 
 
+class ScheduleConfig(NamedTuple):
+    """`[schedule.NAME]`: an item for a queue at certain times, once over all hosts. A site has its own as
+    `[snqd.schedule.NAME]` in its settings. See [schedules](schedules.md).
+    """
+
+    queue: str | None = None
+    """Queue of the item. Needed."""
+    cron: str | None = None
+    """When: minute, hour, day of the month, month, day of the week, as in `30 2 * * *`; seconds may stand in front. Or
+    `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. Needed.
+    """
+    zone: str = "UTC"
+    """Time zone of `cron`, such as `Europe/Berlin`."""
+    site: str = "default"
+    """Site of the item; `*` = one for each site that has the queue."""
+    payload: Mapping[str, Any] = MappingProxyType({})
+    """Payload of the item; `schedule` (the name) and `due` (the time, in ISO 8601) are added."""
+    priority: int = 0
+    """Priority of the item; lower is sooner."""
+    missed: Literal["once", "skip"] = "once"
+    """When no daemon was there in time: `once` = one item for all times that were missed, `skip` = none."""
+    missed_after_seconds: float = 60.0
+    """A time is missed when no daemon has acted on it for so long."""
+    overlap: Literal["allow", "skip"] = "allow"
+    """When the item before still waits or runs: `skip` = no further one."""
+    enabled: bool = True
+    """`false` = there is no such schedule; in a site's settings, that the one for all sites is not for this one."""
+
+
 class SitesConfig(NamedTuple):
     """`[sites]`: where sites (tenants) come from, besides `[site.NAME]` tables. See [sites](sites.md)."""
 
@@ -403,6 +432,7 @@ class Config(NamedTuple):
     xmpp: XmppConfig = XmppConfig()
     handlers: HandlersConfig = HandlersConfig()
     queue: Mapping[str, QueueConfig] = MappingProxyType({})
+    schedule: Mapping[str, ScheduleConfig] = MappingProxyType({})
     sites: SitesConfig = SitesConfig()
     site: Mapping[str, Settings] = MappingProxyType({})
     settings: Settings = MappingProxyType({})

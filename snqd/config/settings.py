@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -14,6 +15,7 @@ from snqd.config.schema import (
     DaemonConfig,
     HandlersConfig,
     QueueConfig,
+    ScheduleConfig,
     SitesConfig,
     SnmpConfig,
     SnmpTargetConfig,
@@ -36,6 +38,7 @@ SECTIONS: dict[str, Any] = {
 """Tables with fixed keys, which can also be set from the environment, and their named tuples."""
 
 QUEUE = "queue"
+SCHEDULE = "schedule"
 SNMP_USER = "snmp.user"
 SNMP_TARGET = "snmp.target"
 
@@ -49,10 +52,14 @@ class NamedTable(NamedTuple):
 
 NAMED: dict[str, NamedTable] = {
     QUEUE: NamedTable(QueueConfig, "queue"),
+    SCHEDULE: NamedTable(ScheduleConfig, "schedule"),
     SNMP_USER: NamedTable(SnmpUserConfig, "snmp_user"),
     SNMP_TARGET: NamedTable(SnmpTargetConfig, "snmp_target"),
 }
 """By the prefix of the table."""
+
+TOP_LEVEL = (QUEUE, SCHEDULE)
+"""Those that do not lie within a section."""
 
 WITH_VARIABLES = (SNMP_USER, SNMP_TARGET)
 """Named tables whose keys can be set from the environment too: what is secret need not be in a file."""
@@ -69,6 +76,7 @@ class Kind(StrEnum):
     NUMBER = "a number"
     TRUTH = "true or false"
     NAMES = 'a list of texts, as in ["a", "b"]'
+    TABLE = "a table, as in { key = 1 }"
     CHOICE = "one of"
 
 
@@ -141,5 +149,8 @@ def _setting(key: str, hint: Any, default: Any) -> Setting:
         (hint,) = (part for part in typing.get_args(hint) if part is not types.NoneType)
     if typing.get_origin(hint) is Literal:
         return Setting(key=key, kind=Kind.CHOICE, choices=typing.get_args(hint), default=default)
-    kinds = {str: Kind.TEXT, int: Kind.WHOLE, float: Kind.NUMBER, bool: Kind.TRUTH, tuple[str, ...]: Kind.NAMES}
+    kinds = {
+        str: Kind.TEXT, int: Kind.WHOLE, float: Kind.NUMBER, bool: Kind.TRUTH, tuple[str, ...]: Kind.NAMES,
+        Mapping[str, Any]: Kind.TABLE,
+    }  # fmt: skip
     return Setting(key=key, kind=kinds[hint], default=default)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,7 +80,9 @@ def _flat(config: Config, *, is_redacted: bool = True) -> dict[str, Any]:
         for entry_name, entry in getattr(config, table.field).items():
             for name, value in entry._asdict().items():
                 key = f"{prefix}.{entry_name}.{name}"
-                if value is not None:
+                if isinstance(value, Mapping):
+                    found[key] = redact_settings(value) if is_redacted else dict(value)
+                elif value is not None:
                     found[key] = redacted(key, value) if is_redacted else value
     for free in FREE_FORM:
         values = getattr(config, free)

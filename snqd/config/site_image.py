@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from snqd.config.catalogue import Catalogue
 
-_HEAD = struct.Struct("=B7sIIQ")  # superseded, magic, sites, set aside, where the index begins
-_MAGIC = b"snqdst1"
+_HEAD = struct.Struct("=B7sIIIQ")  # superseded, magic, sites, set aside, with schedules, where the index begins
+_MAGIC = b"snqdst2"
 _RECORD = struct.Struct("=QII")  # where the name begins, its bytes, those of the body that follows
 _MODE = 0o600  # settings may hold secrets
 
@@ -50,7 +50,9 @@ class SiteImage:
         self._count: int
         self.set_aside: int
         """How many sites are set aside."""
-        _flag, _magic, self._count, self.set_aside, self._index_at = _HEAD.unpack_from(self._memory)
+        _flag, _magic, self._count, self.set_aside, scheduled, self._index_at = _HEAD.unpack_from(self._memory)
+        self.has_schedules = scheduled > 0
+        """Whether any site has schedules of its own."""
 
     def __len__(self) -> int:
         return self._count
@@ -115,7 +117,9 @@ def _image(catalogue: Catalogue) -> bytes:
         parts += (name, body)
         records.append(_RECORD.pack(at, len(name), len(body)))
         at += len(name) + len(body)
-    head = _HEAD.pack(0, _MAGIC, len(named), sum(1 for _name, site in named if site.problem), at)
+    set_aside = sum(1 for _name, site in named if site.problem)
+    scheduled = sum(1 for _name, site in named if site.schedules)
+    head = _HEAD.pack(0, _MAGIC, len(named), set_aside, scheduled, at)
     return b"".join((head, *parts, *records))
 
 

@@ -7,6 +7,11 @@ queues = ["mail", "feed"]       # the site has these queues; without the key, al
 [snqd.queue.mail]
 handler = "shop.gold:mail"      # in place of the queue's own handler
 max_attempts = 3
+
+[snqd.schedule.digest]          # beside those of the configuration, or in the place of the one with this name
+queue = "mail"
+cron = "0 7 * * mon-fri"
+zone = "Europe/Berlin"
 ```
 """
 
@@ -15,6 +20,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from snqd.config.schedules import own_schedules
 from snqd.config.settings import QUEUE, settings_in
 from snqd.config.values import check, from_toml, nearest
 from snqd.errors import BadItem, ConfigError
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY = "snqd"
-_QUEUES, _QUEUE = "queues", "queue"
+_QUEUES, _QUEUE, _SCHEDULE = "queues", "queue", "schedule"
 HANDLER = "handler"
 LIMITS = ("max_attempts", "time_limit_seconds", "retry_first_seconds", "retry_factor", "retry_limit_seconds")
 """The settings of `[queue.NAME]` that a site may have of its own: those that concern one item at a time."""
@@ -42,6 +48,8 @@ class SiteOptions(NamedTuple):
 
     queues: tuple[str, ...] | None = None
     queue: Mapping[str, SiteQueue] = MappingProxyType({})
+    schedules: Mapping[str, dict[str, Any]] = MappingProxyType({})
+    """The values given in each, by name."""
 
 
 DEFAULT = SiteOptions()
@@ -52,7 +60,7 @@ def site_options(own: Mapping[str, Any]) -> SiteOptions:
     if KEY not in own:
         return DEFAULT
     table = _table(KEY, own[KEY])
-    _refuse_unknown(KEY, table, (_QUEUES, _QUEUE))
+    _refuse_unknown(KEY, table, (_QUEUES, _QUEUE, _SCHEDULE))
     queues = table.get(_QUEUES)
     if queues is not None:
         if not isinstance(queues, list) or not all(isinstance(name, str) for name in queues):
@@ -65,7 +73,12 @@ def site_options(own: Mapping[str, Any]) -> SiteOptions:
         raise ConfigError(
             f"{KEY}.{_QUEUE}.{name} is there, but {KEY}.{_QUEUES} lacks {name!r}: add it, or remove the table"
         )
-    return SiteOptions(queues, found)
+    schedules = own_schedules(f"{KEY}.{_SCHEDULE}", table.get(_SCHEDULE, {}))
+    for name, values in schedules.items():
+        queue = values.get("queue")
+        if queues is not None and queue is not None and queue not in queues:
+            raise ConfigError(f"{KEY}.{_SCHEDULE}.{name}.queue is {queue!r}, which {KEY}.{_QUEUES} lacks: add it")
+    return SiteOptions(queues, found, schedules)
 
 
 def _site_queue(name: str, found: object) -> SiteQueue:

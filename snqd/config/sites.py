@@ -127,11 +127,11 @@ def _checked(name: str, site: Declared, own: object) -> Declared:
         check_name("site", name)
         if not isinstance(own, dict):
             raise ConfigError(f"it is {own!r}, must be a table of settings: write [site.NAME]")
-        site_options(own)
+        options = site_options(own)
         check_own_xmpp(own)
     except (ConfigError, BadItem) as error:
         return site._replace(problem=f"{site.source}: {error}")
-    return site
+    return site._replace(queues=options.queues, schedules=dict(options.schedules))
 
 
 def _declared_twice(name: str, one: Declared, other: Declared) -> Declared:

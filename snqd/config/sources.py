@@ -18,9 +18,11 @@ from snqd.config.settings import (
     FREE_FORM,
     NAMED,
     QUEUE,
+    SCHEDULE,
     SECTIONS,
     SNMP_TARGET,
     SNMP_USER,
+    TOP_LEVEL,
     WITH_VARIABLES,
     Setting,
     setting_of,
@@ -84,7 +86,7 @@ class Source:
         self.free: dict[str, dict[str, Any]] = {}
         """The application's tables: `settings` and `site`."""
         self.tables: dict[str, Origin] = {}
-        """Named tables whose keys may come from the environment, as `snmp.user.monitor`."""
+        """Named tables that are looked at as a whole, as `snmp.user.monitor`: some need keys, or get them elsewhere."""
 
     def add(self, key: str, found: object, origin: Origin, base: Path, *, is_text: bool) -> None:
         """Take the value `found` for `key`; relative paths in it begin at `base`."""
@@ -117,14 +119,14 @@ def read_file(path: Path) -> Source:
         raise
     source = Source()
     for name, table in document.values.items():
-        if name not in (*SECTIONS, QUEUE, *FREE_FORM):
+        if name not in (*SECTIONS, *TOP_LEVEL, *FREE_FORM):
             source.problems.append(_unknown_section(document, name))
         elif not isinstance(table, dict):
             source.problems.append(f"{document.place((name,))}: {name} must be a table: write [{name}]")
         elif name in FREE_FORM:
             source.free[name] = table
-        elif name == QUEUE:
-            _add_named(source, document, (QUEUE,), table)
+        elif name in TOP_LEVEL:
+            _add_named(source, document, (name,), table)
         else:
             _add_table(source, document, (name,), table)
     return source
@@ -160,6 +162,8 @@ def _variables_of(tables: Iterable[str]) -> dict[str, list[str]]:
     """The keys of named tables by their variables: of names that differ in signs only, several."""
     found: dict[str, list[str]] = {}
     for table in tables:
+        if table_of(f"{table}.") not in WITH_VARIABLES:
+            continue
         for name in settings_in(table_of(f"{table}.")):
             found.setdefault(variable_of(f"{table}.{name}"), []).append(f"{table}.{name}")
     return found
@@ -195,7 +199,7 @@ def _add_named(source: Source, document: Document, path: tuple[str, ...], tables
             quoted = f"{prefix}.{_quoted(name)}"
             source.problems.append(f"{place}: {prefix}.{name} must be a table: write [{quoted}]")
         else:
-            if prefix in WITH_VARIABLES:
+            if prefix in (*WITH_VARIABLES, SCHEDULE):
                 source.tables[f"{prefix}.{name}"] = Origin(str(document.path), document, (*path, name))
             _add_table(source, document, (*path, name), keys)
 
@@ -203,6 +207,14 @@ def _add_named(source: Source, document: Document, path: tuple[str, ...], tables
 def _queue_problem(name: str) -> str:
     try:
         check_name("queue", name)
+    except BadItem as error:
+        return str(error)
+    return ""
+
+
+def _schedule_problem(name: str) -> str:
+    try:
+        check_name("schedule", name)
     except BadItem as error:
         return str(error)
     return ""
@@ -225,6 +237,7 @@ def _short_name_problem(name: str, words: str) -> str:
 _USER_BYTES = 32
 _NAME_PROBLEMS: dict[str, Callable[[str], str]] = {
     QUEUE: _queue_problem,
+    SCHEDULE: _schedule_problem,
     SNMP_USER: _user_problem,
     SNMP_TARGET: _target_problem,
 }
@@ -245,7 +258,7 @@ def _add_table(source: Source, document: Document, path: tuple[str, ...], table:
 
 
 def _unknown_section(document: Document, name: str) -> str:
-    tables = [*SECTIONS, QUEUE, *FREE_FORM]
+    tables = [*SECTIONS, *TOP_LEVEL, *FREE_FORM]
     elsewhere = [key for key in settings() if key.endswith(f".{name}") and ".*." not in key]
     if elsewhere:
         hint = f"did you mean {elsewhere[0]}? Write it below [{elsewhere[0].partition('.')[0]}]"
@@ -280,7 +293,7 @@ def _unknown_variable(variable: str, known: list[str]) -> Iterator[str]:
     elif section in SECTIONS:
         ours = [name for name in known if name.startswith(f"SNQD_{section.upper()}_")]
         yield f"environment {variable}: no such setting: variables of [{section}] are {', '.join(ours)}"
-    elif section in (QUEUE, *FREE_FORM):
+    elif section in (*TOP_LEVEL, *FREE_FORM):
         yield f"environment {variable}: [{section}] cannot be set from the environment: use the configuration file"
 
 

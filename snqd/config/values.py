@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from snqd.config.addresses import AUTO, NONE, check_key, check_spoof, parse_address, parse_networks, parse_target
 from snqd.config.settings import Kind
+from snqd.errors import BadItem
+from snqd.names import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,8 @@ NOTIFICATIONS = (
     "alarm_raised", "alarm_cleared", "suppression",
 )  # fmt: skip
 """Kinds of notifications of SNMP."""
+ADDED_TO_PAYLOAD = ("schedule", "due")
+"""Keys of the payload of a schedule's item that snqd writes."""
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -107,6 +111,8 @@ LIMITS: dict[str, Limits] = {
     "queue.*.lag_alarm_seconds": _SECONDS,
     "queue.*.failure_ratio_alarm": Limits(high=1),
     "queue.*.canary_seconds": _SECONDS,
+    "schedule.*.priority": Limits(low=-32768, high=32767),
+    "schedule.*.missed_after_seconds": _SOME_SECONDS,
 }
 """Limits of every number in the schema."""
 
@@ -139,6 +145,8 @@ def from_toml(value: object, setting: Setting) -> Any:
             return value
         case Kind.NUMBER, int() | float() if math.isfinite(value):
             return float(value)
+        case Kind.TABLE, dict():
+            return value
         case Kind.NAMES, list() if all(isinstance(part, str) for part in value):
             return tuple(value)
     raise ValueError(f"must be {setting.expected}")
@@ -148,7 +156,7 @@ def from_text(text: str, setting: Setting) -> Any:
     """`text`, from the environment or a flag, in the type of `setting`. Raises `ValueError`."""
     kind = setting.kind
     match kind:
-        case Kind.TEXT | Kind.CHOICE:
+        case Kind.TEXT | Kind.CHOICE | Kind.TABLE:
             return from_toml(text, setting)
         case Kind.TRUTH:
             if text.lower() in TRUTHS:
@@ -352,6 +360,44 @@ def _check_command(text: str | None) -> None:
         raise ValueError("must be a program and its arguments")
 
 
+def _check_queue(queue: str) -> None:
+    try:
+        check_name("queue", queue)
+    except BadItem as error:
+        raise ValueError(str(error)) from None
+
+
+def _check_site_or_all(site: str) -> None:
+    try:
+        check_name("site", site)
+    except BadItem as error:
+        raise ValueError(str(error)) from None
+
+
+def _check_cron(expression: str) -> None:
+    from snqd.config.cron import Cron  # only who has schedules pays for it
+
+    Cron(expression)
+
+
+def _check_zone(zone: str) -> None:
+    from snqd.config.cron import find_zone
+
+    find_zone(zone)
+
+
+def _check_payload(payload: dict[str, Any]) -> None:
+    import msgspec
+
+    for key in payload:
+        if key in ADDED_TO_PAYLOAD:
+            raise ValueError(f"{key} is added by snqd: name yours otherwise")
+    try:
+        msgspec.json.encode(payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"cannot be JSON: {error}") from None
+
+
 _SPECIAL: dict[str, Callable[[Any], object]] = {
     "daemon.name": _check_daemon_name,
     "daemon.serve": _check_groups,
@@ -400,4 +446,9 @@ _SPECIAL: dict[str, Callable[[Any], object]] = {
     "xmpp.host": _check_host,
     "xmpp.resource": _check_resource,
     "daemon.single_groups": _check_single_groups,
+    "schedule.*.queue": _check_queue,
+    "schedule.*.site": _check_site_or_all,
+    "schedule.*.cron": _check_cron,
+    "schedule.*.zone": _check_zone,
+    "schedule.*.payload": _check_payload,
 }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from snqd.items import Item, NewItem
     from snqd.stores.pauses import Pause, PausesKept
     from snqd.stores.probe import Probe
+    from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
 
 
 class ItemState(StrEnum):
@@ -371,6 +372,22 @@ class Store(Protocol):
 
     def keep_pauses(self) -> PausesKept:
         """Set aside what is paused, bring back what is not any more. Cheap when nothing has changed. For care."""
+
+    # schedules
+    def schedules(self) -> list[ScheduleRow]:
+        """Every schedule that some daemon on this store has declared, by site and name."""
+
+    def keep_schedules(self, wanted: Sequence[Wanted], declared_by: str) -> Kept:
+        """Note which schedules there are. Those that `declared_by` declared before and does not now are forgotten.
+
+        A new one, and one whose definition has changed, has missed nothing until now.
+        """
+
+    def run_schedules(self, dues: Sequence[Due], declared_by: str) -> Ran:
+        """Deal with due times, in one durable transaction: each once, whoever else tries. Never waits for others."""
+
+    def was_run(self, site: str, name: str) -> None:
+        """The schedule was run by hand."""
 
     # waking
     def open_wakeups(self) -> list[int]:

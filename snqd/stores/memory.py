@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from snqd.errors import LeaseLost
 from snqd.items import CANARY
-from snqd.stores import memory_pauses
+from snqd.stores import memory_pauses, memory_schedules
 from snqd.stores.base import (
     Blamed,
     DeadLettered,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
     from snqd.stores.base import Blame, ItemFilter, Lane, Outcome
     from snqd.stores.pauses import Pause, PausesKept
+    from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
 
 
 _by_name: defaultdict[str, Data] = defaultdict(Data)
@@ -211,6 +212,24 @@ class MemoryStore:
     def keep_pauses(self) -> PausesKept:
         with self._data.lock:
             return memory_pauses.keep(self._data)
+
+    # schedules
+
+    def schedules(self) -> list[ScheduleRow]:
+        with self._data.lock:
+            return memory_schedules.rows(self._data)
+
+    def keep_schedules(self, wanted: Sequence[Wanted], declared_by: str) -> Kept:
+        with self._data.lock:
+            return memory_schedules.keep(self._data, wanted, declared_by)
+
+    def run_schedules(self, dues: Sequence[Due], declared_by: str) -> Ran:
+        with self._data.lock:
+            return memory_schedules.run(self._data, dues, declared_by)
+
+    def was_run(self, site: str, name: str) -> None:
+        with self._data.lock:
+            memory_schedules.was_run(self._data, site, name)
 
     # waking
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from snqd.items import NewItem, QueueName, SiteName
     from snqd.stores.base import ItemFilter
     from snqd.stores.pauses import Pause, Pauses
+    from snqd.stores.schedules import ScheduleRow
 
 
 @dataclass(slots=True)
@@ -97,6 +98,7 @@ class Data:
         self.last_token = 0
         self.bells: set[int] = set()
         self.pauses: dict[tuple[QueueName | None, SiteName | None], Pause] = {}
+        self.schedules: dict[tuple[str, str], ScheduleRow] = {}
 
     def place(self, row: Row, state: ItemState) -> None:
         """Put an item where items of `state` are found; the claim, if there was one, is over."""

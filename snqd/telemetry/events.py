@@ -554,6 +554,57 @@ class ConnectionDown:
     retry_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRan:
+    """A schedule was due, and its item is stored. Those of many sites that are due together are one event."""
+
+    worker: str
+    schedule: str
+    queue: str
+    site: str
+    """Empty = several."""
+    sites: int
+    items: int
+    due: float
+    """The due time, in epoch seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleMissed:
+    """No daemon acted on due times of a schedule in time (`schedule.NAME.missed_after_seconds`)."""
+
+    worker: str
+    schedule: str
+    queue: str
+    site: str
+    """Empty = several, which have missed the same."""
+    sites: int
+    times: int
+    """Due times that were missed by each site; 1000 = as many or more."""
+    first: float
+    """The first of them, in epoch seconds."""
+    last: float
+    ran: bool
+    """Whether an item is stored now, which makes up for all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSkipped:
+    """A schedule was due, and there is no item for it: the one before still waits or runs, or it cannot be made."""
+
+    worker: str
+    schedule: str
+    queue: str
+    site: str
+    """Empty = several."""
+    sites: int
+    items: int
+    """How many there are not."""
+    due: float
+    """The due time, in epoch seconds."""
+    reason: str
+
+
 Event = (
     DaemonStarted | DaemonStopping | DaemonStopped | Reloading | ReloadFailed | ReloadFinished | WorkerCountChanged
     | WorkerSpawned | WorkerReady | WorkerCrashed | WorkerExited | WorkerRespawning | SlotFatal | WorkerKilled
@@ -565,4 +616,5 @@ Event = (
     | Paused | Resumed | DeadLettersRetried | DeadLettersDiscarded | WorkerRestartAsked
     | SitesUpdated | ControlAsked
     | ServiceFailed | ConnectionUp | ConnectionDown
+    | ScheduleRan | ScheduleMissed | ScheduleSkipped
 )  # fmt: skip

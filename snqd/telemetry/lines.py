@@ -80,6 +80,22 @@ def _letters(event: events.DeadLettersRetried | events.DeadLettersDiscarded) -> 
     return f"{_counted(event.count, 'dead letter')}{where} {'was' if event.count == 1 else 'were'}"
 
 
+def _schedule(event: Any) -> str:
+    where = f"site {event.site}" if event.site else f"{event.sites:,} sites"
+    return f"schedule {event.schedule} (queue {event.queue}, {where})"
+
+
+def _utc(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
+
+
+def _schedule_missed(event: events.ScheduleMissed) -> str:
+    times = f"{event.times:,} due times" if event.times > 1 else "a due time"
+    span = f"{_utc(event.first)} to {_utc(event.last)}" if event.times > 1 else _utc(event.last)
+    outcome = "it runs now in their place" if event.ran else "nothing runs in their place"
+    return f"{_schedule(event)} missed {times}, no daemon was there: {span}; {outcome}"
+
+
 LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
     events.DaemonStarted: (
         INFO,
@@ -255,6 +271,15 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
             f"{e.service} is not connected as {e.name}{_of_site(e.site)}, next try in {e.retry_seconds:.1f} s: "
             f"{e.error}"
         ),
+    ),
+    events.ScheduleRan: (
+        INFO,
+        lambda e: f"{_schedule(e)} was due at {_utc(e.due)}: {_counted(e.items, 'item')} enqueued",
+    ),
+    events.ScheduleMissed: (WARNING, _schedule_missed),
+    events.ScheduleSkipped: (
+        WARNING,
+        lambda e: f"{_schedule(e)} was due at {_utc(e.due)} and has no item for it: {e.reason}",
     ),
 }
 """Level and message of each event."""

@@ -27,6 +27,7 @@ from snqd.telemetry.exits import Killed
 from snqd.telemetry.ledger import Count
 from snqd.worker.closing import Closing
 from snqd.worker.identity import claimant_of_this_process, is_dead, parse
+from snqd.worker.schedules import Scheduler
 
 if TYPE_CHECKING:
     from snqd.items import ItemId
@@ -53,6 +54,7 @@ class Care:
         self._sweep_at = 0.0
         self._promote_at = 0.0
         self._unhandled_at = 0.0
+        self._schedules = Scheduler(parts)
         self.has_watch = False
         self._told_problem: str | None = None
         self.wake_fds: list[int] = []
@@ -86,15 +88,16 @@ class Care:
             self.wake_fds = []
             self.has_watch = False
             self._store.close_wakeups()
+        self._schedules.end()
         self._sweep_at = 0.0
 
     @property
     def next_at(self) -> float:
         """When something is due, by the monotonic clock."""
-        return min(self._sweep_at, self._promote_at)
+        return min(self._sweep_at, self._promote_at, self._schedules.next_at)
 
     def is_due(self, now: float) -> bool:
-        return now >= self._sweep_at or now >= self._promote_at
+        return now >= self.next_at
 
     def do(self, now: float) -> bool:
         """Do what is due; whether items became ready by it."""
@@ -103,6 +106,8 @@ class Care:
             found = self._sweep(now)
         if now >= self._promote_at:
             found = self._promote() or found
+        if now >= self._schedules.next_at:
+            found = self._run_schedules() or found
         return found
 
     def was_woken(self) -> None:
@@ -135,6 +140,7 @@ class Care:
             return
         self._parts.bell.mark_watch()
         self._promote_at = time.monotonic()
+        self._schedules.begin()
         self.wake_fds = self._store.open_wakeups()
         problem = self._store.wakeup_problem
         if problem and problem != self._told_problem:
@@ -149,11 +155,15 @@ class Care:
             self._take_watch()
         if self.has_watch:
             self._parts.bell.mark_watch()
+            self._schedules.look()
         elif self._parts.bell.watch_age() < 2 * self._sweep_seconds + 1:
             return found
         else:  # who has the watch does not move
             moved = self._store.promote().items + self._store.keep_pauses().back
             found = moved > 0 or found
+            self._schedules.begin()
+            found = self._run_schedules() or found
+            self._schedules.end()
         counts: dict[str, int] = {}
         for gone in self._store.reclaim():
             found = True
@@ -198,6 +208,13 @@ class Care:
     def _tell_reclaimed(self, items: int, claimant: str, reason: str) -> None:
         if items:
             self._parts.emit(ItemsReclaimed(worker=self._parts.worker, count=items, claimant=claimant, reason=reason))
+
+    def _run_schedules(self) -> bool:
+        """Whether there is something to claim, for this worker or another one."""
+        is_stored = self._schedules.do()
+        if is_stored:
+            self._parts.bell.ring()
+        return is_stored
 
     def _promote(self) -> bool:
         promoted = self._store.promote()

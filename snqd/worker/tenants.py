@@ -10,6 +10,7 @@ import importlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from snqd.config.schedules import declared_schedules
 from snqd.config.site_image import SiteImage
 from snqd.config.site_options import site_options
 from snqd.config.sites import merged as merged_settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from snqd.config.catalogue import Declared
+    from snqd.config.schedules import Key, Schedule
     from snqd.config.schema import Config
     from snqd.config.site_options import SiteQueue
     from snqd.handlers.base import BoundHandler
@@ -61,6 +63,9 @@ class Source(Protocol):
 
     @property
     def is_superseded(self) -> bool: ...
+
+    @property
+    def has_schedules(self) -> bool: ...
 
     def get(self, name: str, /) -> Declared | None: ...
 
@@ -103,6 +108,13 @@ class Tenants:
         self.refresh()
         found = {name: self.find(name) for name in map(SiteName, dict(self._source.items()))}
         return {name: tenant.site for name, tenant in found.items() if tenant is not None and not tenant.problem}
+
+    def schedules(self) -> dict[Key, Schedule]:
+        """Every schedule that is in force. Reads all sites where there are any."""
+        self.refresh()
+        if not self._config.schedule and not self._source.has_schedules:
+            return {}
+        return declared_schedules(self._config, self._source.items())
 
     def current_version(self) -> int:
         """Another number when declarations have changed."""
@@ -158,6 +170,10 @@ class InMemory:
 
     def items(self) -> Iterable[tuple[str, Declared]]:
         return self._catalogue.items()
+
+    @property
+    def has_schedules(self) -> bool:
+        return any(site.schedules for site in self._catalogue.values())
 
 
 class Reread(InMemory):

@@ -15,6 +15,7 @@ from snqd.stores.base import Done
 from tests.stores.contract_care import PeopleContract, RepairContract, TransactionContract, WakeupContract
 from tests.stores.contract_pauses import PauseContract, PauseProbeContract, RecentDeadContract
 from tests.stores.contract_probe import ProbeContract
+from tests.stores.contract_schedules import RacingSchedulesContract, ScheduleContract
 from tests.stores.contract_turns import AgeingContract, TurnContract
 from tests.stores.contract_work import ClaimContract, EnqueueContract, LeaseContract, OutcomeContract
 from tests.support.racing import Racer
@@ -40,11 +41,12 @@ class StoreContract(
     RecentDeadContract,
     TurnContract,
     AgeingContract,
+    ScheduleContract,
 ):
     """Everything that holds in one process too."""
 
 
-class SharedStoreContract(StoreContract):
+class SharedStoreContract(StoreContract, RacingSchedulesContract):
     """What needs real processes."""
 
     def test_racing_processes_never_get_the_same_item(self, recipe: Recipe, store: Store) -> None:

@@ -2,7 +2,8 @@
 
 Modes: `drain N` claims N at a time from queue mail and acks until told to end by a line on standard input and nothing
 is left; `hold N` claims N, acks none, and waits to be killed; `enqueue N` stores N items one by one, in calls of their
-own. Each prints `ready` first, waits for a line on standard input, and prints its findings as JSON.
+own; `schedule N` deals with the due times 1 to N of the only schedule. Each prints `ready` first, waits for a line on
+standard input, and prints its findings as JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snqd.stores.base import Done
+from snqd.stores.schedules import Due
 from tests.support.stores import Recipe, claim, lane, new
 
 if TYPE_CHECKING:
@@ -107,7 +109,25 @@ def _enqueue(store: Store, items: int, name: str) -> None:
     _say({"ids": ids, "longest_seconds": longest})
 
 
-_MODES: dict[str, Callable[[Store, int, str], None]] = {"drain": _drain, "hold": _hold, "enqueue": _enqueue}
+def _schedule(store: Store, times: int, name: str) -> None:
+    mine = 0
+    (row,) = store.schedules()
+    last_due = row.last_due
+    while last_due < times:
+        item = new(frame=b"%d" % (last_due + 1))
+        (result,) = store.run_schedules([Due(row.site, row.name, last_due, last_due + 1, (item,))], name).results
+        mine += result.stored
+        if result.last_due is not None:  # else another one is at it
+            last_due = result.last_due
+    _say({"mine": mine})
+
+
+_MODES: dict[str, Callable[[Store, int, str], None]] = {
+    "drain": _drain,
+    "hold": _hold,
+    "enqueue": _enqueue,
+    "schedule": _schedule,
+}
 
 
 def _main() -> None:

@@ -118,6 +118,7 @@ def test_events_that_a_page_names_exist(path: Path) -> None:
         "Site",
         "Store",
         "Listen",
+        "Schedule",
         "Reload",
         "No",
         "Unknown",

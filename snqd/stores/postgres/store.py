@@ -16,7 +16,7 @@ from snqd.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.items import QueueName, SiteName
 from snqd.stores.base import Discarded, Done, Exchanged, Promoted, Reclaimed
 from snqd.stores.pauses import NO_PAUSES, check_target
-from snqd.stores.postgres import enqueue, pauses, people, schema
+from snqd.stores.postgres import enqueue, pauses, people, schedules, schema
 from snqd.stores.postgres.claims import PostgresClaims
 from snqd.stores.postgres.connection import Session, guarded
 from snqd.stores.postgres.listen import LINGER_SECONDS, Listener
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from snqd.stores.base import Blame, ItemFilter, ItemRecord, Lane, Outcome, QueueFacts, Repaired, SchemaStatus
     from snqd.stores.pauses import Pause, Pauses, PausesKept
     from snqd.stores.postgres.connection import Connection
+    from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
 
 _SQL = queries("postgres")
 _CARE_LIMIT = 1000
@@ -301,6 +302,24 @@ class PostgresStore:
     def keep_pauses(self) -> PausesKept:
         with guarded(self._where):
             return self._pauses.keep(self._connection)
+
+    # ---- schedules
+
+    def schedules(self) -> list[ScheduleRow]:
+        with guarded(self._where):
+            return schedules.rows(self._connection)
+
+    def keep_schedules(self, wanted: Sequence[Wanted], declared_by: str) -> Kept:
+        with guarded(self._where), self._connection.transaction():
+            return schedules.keep(self._connection, wanted, declared_by)
+
+    def run_schedules(self, dues: Sequence[Due], declared_by: str) -> Ran:
+        with guarded(self._where), self._connection.transaction():
+            return schedules.run(self._connection, dues, declared_by)
+
+    def was_run(self, site: str, name: str) -> None:
+        with guarded(self._where):
+            schedules.was_run(self._connection, site, name)
 
     # ---- people
 

@@ -12,7 +12,7 @@ from snqd.errors import LeaseLost, StoreUnavailable
 from snqd.stores.base import Discarded, Done, Exchanged
 from snqd.stores.pauses import PauseLook, check_target
 from snqd.stores.sql import queries
-from snqd.stores.sqlite import care, claims, enqueue, pauses, people, schema, work
+from snqd.stores.sqlite import care, claims, enqueue, pauses, people, schedules, schema, work
 from snqd.stores.sqlite.connection import LOCK_WAIT_SECONDS, Connection, now
 from snqd.stores.sqlite.location import path_from_url
 from snqd.stores.sqlite.probe import SqliteProbe
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         SchemaStatus,
     )
     from snqd.stores.pauses import Pause, Pauses, PausesKept
+    from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
 
 _SQL = queries("sqlite")
 T = TypeVar("T")
@@ -221,6 +222,20 @@ class SqliteStore:
         if kept.aside or kept.back:
             self._committed()
         return kept
+
+    # schedules
+
+    def schedules(self) -> list[ScheduleRow]:
+        return self._live.read(schedules.rows)
+
+    def keep_schedules(self, wanted: Sequence[Wanted], declared_by: str) -> Kept:
+        return schedules.keep(self._live, wanted, declared_by)
+
+    def run_schedules(self, dues: Sequence[Due], declared_by: str) -> Ran:
+        return self._write(lambda raw: schedules.run(raw, dues, declared_by), new_items=True)
+
+    def was_run(self, site: str, name: str) -> None:
+        self._write(lambda raw: schedules.was_run(raw, site, name))
 
     # waking
 
