@@ -237,10 +237,12 @@ SINGLE_SLOT = 1
 
 def groups_of(config: DaemonConfig, slot: int) -> tuple[str, ...]:
     """The groups that the worker of a slot serves."""
-    singles = tuple(group for group in config.serve if group in config.single_groups)
-    if slot == SINGLE_SLOT and singles:
-        return singles
-    return tuple(group for group in config.serve if group not in singles)
+    return duties_of(config, slot) or tuple(group for group in config.serve if group not in config.single_groups)
+
+
+def duties_of(config: DaemonConfig, slot: int) -> tuple[str, ...]:
+    """Those of them that no other worker may serve, here or on another host. A worker has only such groups, or none."""
+    return tuple(sorted(set(config.serve) & set(config.single_groups))) if slot == SINGLE_SLOT else ()
 
 
 def served(registry: QueueRegistry, config: Config) -> dict[QueueName, BoundHandler]:
@@ -331,6 +333,7 @@ def make_parts(
         config=config,
         handlers=handlers,
         services=tuple(found for group in groups for found in registry.services_in(group)),
+        duties=duties_of(config.daemon, seat.slot),
         known_queues=registry.queues(),
         sites=Tenants(config, handlers, image_source(sites, lambda: find_sites(config))),
         store=store,

@@ -25,7 +25,12 @@ class DaemonConfig(NamedTuple):
     """Groups of queues that this daemon serves. A handler is in group `main` unless it says otherwise."""
     single_groups: tuple[str, ...] = ("xmpp",)
     """Groups that have exactly one worker, because what it keeps open must not be there twice. They share one, which
-    is there beside the `threads` of the other groups.
+    is there beside the `threads` of the other groups. Where several daemons on one store serve such a group, the worker
+    of one does, and those of the others stand by.
+    """
+    takeover_seconds: float = 30.0
+    """A worker that stands by takes over when the one that serves the group has not been heard of for this long. One
+    that cannot reach the store stops serving after two thirds of this time.
     """
     threads: int | None = None
     """Number of workers; unset = one per CPU. 0 = one worker, still supervised. (The name is the original's.)"""

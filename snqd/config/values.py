@@ -60,6 +60,7 @@ _ONE_OR_MORE = Limits(low=1)
 LIMITS: dict[str, Limits] = {
     "daemon.threads": Limits(high=255),  # slots of the worker board, without slot 0
     "daemon.grace_seconds": _SECONDS,
+    "daemon.takeover_seconds": Limits(low=3, high=86400),
     "daemon.max_items": _COUNT,
     "daemon.max_age_seconds": _SECONDS,
     "daemon.respawn_delay_seconds": _SECONDS,

@@ -124,14 +124,14 @@ class Gatherer:
             self.prober.ask_now()
 
     def _service(self) -> Service:
-        """From what the living workers say that they serve."""
+        """From what the living workers say that they serve. Those that stand by would, but do not."""
         workers: dict[str, int] = {}
         known: set[str] = set()
         for fact, view in zip(self._workers, self._parts.board.used(), strict=False):
             if fact.pid and fact.state == "running":
                 reader = self._reader(view.number)
                 known.update(reader.known())
-                for queue in reader.served():
+                for queue in reader.served() if fact.phase != "standby" else ():
                     workers[queue] = workers.get(queue, 0) + 1
         return Service(workers, frozenset(known))
 

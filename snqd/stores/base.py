@@ -189,6 +189,13 @@ def no_dead_letter(item: ItemId) -> BadItem:
     return BadItem(f"item {item} is no dead letter any more: ask again from the newest one")
 
 
+class Duty(NamedTuple):
+    """Who serves a group that may have one worker only. `before`: who did until now, if somebody else; else empty."""
+
+    claimant: str
+    before: str = ""
+
+
 class Promoted(NamedTuple):
     """How many scheduled items became ready, and seconds until the next one is due (None: none is scheduled)."""
 
@@ -340,6 +347,16 @@ class Store(Protocol):
 
     def repair(self, claimant: str, blames: Sequence[Blame], *, crash_limit: int) -> Repaired:
         """Give back what a dead claimant held. Repeating it does nothing: only items still in its name are touched."""
+
+    def take_duty(self, group: str, *, seconds: float, instead_of: str = "") -> Duty:
+        """Be the one claimant that serves `group`, for `seconds` from now; who does: we, or another that came first.
+
+        Repeat it in time to keep it. `instead_of`: a claimant that is surely dead, whose time need not be waited for.
+        Who takes over gives back what the one before held before it claims anything, so that the order stays.
+        """
+
+    def leave_duty(self, group: str) -> None:
+        """Let another claimant serve `group`, at once. Nothing happens when it is not ours."""
 
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         """Queues that have items, canaries apart, and are not in `handled`, found without counting items."""

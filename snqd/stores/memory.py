@@ -21,6 +21,7 @@ from snqd.stores.base import (
     DeadReason,
     Discarded,
     Done,
+    Duty,
     Exchanged,
     ItemRecord,
     ItemState,
@@ -179,6 +180,20 @@ class MemoryStore:
                 self._data.place(row, ItemState.READY)
             released, ids = given_back((row.id, row.queue, row.site, row.codec) for row in left)
             return Repaired(blamed, released, ids.union(each.item for each in blamed))
+
+    def take_duty(self, group: str, *, seconds: float, instead_of: str = "") -> Duty:
+        with self._data.lock:
+            now = time.time()
+            seen, until = self._data.duties.get(group, ("", 0.0))
+            if seen not in ("", self.claimant, instead_of) and until > now:
+                return Duty(seen)
+            self._data.duties[group] = (self.claimant, now + seconds)
+            return Duty(self.claimant, before=seen if seen != self.claimant else "")
+
+    def leave_duty(self, group: str) -> None:
+        with self._data.lock:
+            if self._data.duties.get(group, ("", 0.0))[0] == self.claimant:
+                del self._data.duties[group]
 
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         with self._data.lock:

@@ -97,6 +97,7 @@ class Data:
         self.last_id = 0
         self.last_token = 0
         self.bells: set[int] = set()
+        self.duties: dict[str, tuple[str, float]] = {}
         self.pauses: dict[tuple[QueueName | None, SiteName | None], Pause] = {}
         self.schedules: dict[tuple[str, str], ScheduleRow] = {}
 

@@ -70,6 +70,7 @@ class Phase(IntEnum):
     HANDLING = 3
     DRAINING = 4
     STOPPED = 5
+    STANDBY = 6  # another worker, of another daemon, serves its group
 
 
 class Word(IntEnum):

@@ -92,6 +92,30 @@ class WorkerReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStandsBy:
+    """A worker of another daemon on the same store serves groups that only one may serve. This one waits until that one
+    leaves or is not heard of any more. Sent when it begins to wait, and when another one serves.
+    """
+
+    worker: str
+    groups: tuple[str, ...]
+    claimant: str
+    """Who serves: `host/worker/process/scope`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOnDuty:
+    """A worker that stood by has taken over."""
+
+    worker: str
+    groups: tuple[str, ...]
+    before: str
+    """Who served until now."""
+    after_seconds: float
+    """Since the worker began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerCrashed:
     """An exception escaped from the worker's code (not from a handler): a defect of snqd. Sent by the worker."""
 
@@ -608,7 +632,7 @@ class ScheduleSkipped:
 Event = (
     DaemonStarted | DaemonStopping | DaemonStopped | Reloading | ReloadFailed | ReloadFinished | WorkerCountChanged
     | WorkerSpawned | WorkerReady | WorkerCrashed | WorkerExited | WorkerRespawning | SlotFatal | WorkerKilled
-    | MemoryRestart | WorkerUsage | WorkerDump
+    | WorkerStandsBy | WorkerOnDuty | MemoryRestart | WorkerUsage | WorkerDump
     | ItemFailed | ItemRetried | ItemDeadLettered | ItemDiscarded | ItemCrashed
     | ItemsReleased | ItemsReclaimed | ItemLeaseLost
     | SiteSetAside | UnknownSite | NoHandler | StoreLost | StoreBack | ListenUnavailable

@@ -105,7 +105,8 @@ class WorkerFact(Fact, frozen=True, tag=2):
     state: str
     """Of the slot: closed, starting, running, stopping, backoff, fatal."""
     phase: str
-    """What the worker does, by its own words: starting, idle, claiming, handling, draining, stopped."""
+    """What the worker does, by its own words: starting, idle, claiming, handling, draining, stopped,
+    standby (a worker of another daemon serves its group)."""
     spawned: Figure
     """When its process was started; 0 = never."""
     beat: Figure

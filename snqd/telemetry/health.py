@@ -82,9 +82,12 @@ def _readiness(view: DaemonView) -> tuple[Code, str]:
         away = duration_words(view.sent_at - store.since)
         problem = f" ({store.problem})" if store.problem else ""
         return Code.CRITICAL, f"daemon {view.name}: the store has not answered for {away}{problem}"
-    if not claiming:
+    standby = sum(worker.state == "running" and worker.phase == "standby" for worker in view.workers.values())
+    stand_by = f"{plural(standby, 'worker')} {'stands' if standby == 1 else 'stand'} by"
+    if not claiming and not standby:
         return Code.CRITICAL, f"daemon {view.name}: no worker claims"
-    return Code.OK, f"daemon {view.name}: {plural(len(claiming), 'worker')}, the store answers"
+    crew = plural(len(claiming), "worker") if claiming else stand_by
+    return Code.OK, f"daemon {view.name}: {crew}, the store answers"
 
 
 def claims(worker: WorkerFact, there: float) -> bool:

@@ -53,6 +53,10 @@ def _respawning(event: events.WorkerRespawning) -> str:
     return f"worker {event.worker} is started again {when}: {event.reason}"
 
 
+def _groups(groups: tuple[str, ...]) -> str:
+    return f"group {groups[0]} is" if len(groups) == 1 else f"groups {', '.join(groups)} are"
+
+
 def _item(event: Any) -> str:
     return f"item {event.item} (queue {event.queue}, site {event.site})"
 
@@ -127,6 +131,17 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
     events.WorkerSpawned: (
         INFO,
         lambda e: f"worker {e.worker} (pid {e.pid}) is started" + (f", respawn {e.respawns}" if e.respawns else ""),
+    ),
+    events.WorkerStandsBy: (
+        WARNING,
+        lambda e: (
+            f"worker {e.worker} stands by: {_groups(e.groups)} served by {e.claimant}, "
+            "and this one takes over when that one is gone"
+        ),
+    ),
+    events.WorkerOnDuty: (
+        INFO,
+        lambda e: f"worker {e.worker} has taken over from {e.before}: {_groups(e.groups)} served here now",
     ),
     events.WorkerReady: (
         INFO,

@@ -51,6 +51,7 @@ class Situation:
         self.workers = workers
         self.living = [worker for worker in workers if worker.state == "running"]
         self.busy = [worker for worker in self.living if worker.running or worker.phase == "handling"]
+        self.standby = [worker for worker in self.living if worker.phase == "standby"]
         self.idle = [worker for worker in self.living if not worker.running and worker.phase in ("idle", "claiming")]
 
     @property

@@ -225,10 +225,20 @@ def _no_worker(it: Situation) -> Answer | None:
 def _not_served(it: Situation) -> Answer | None:
     if it.fact is None or it.fact.workers:
         return None
+    if it.standby:
+        said = f"worker {it.standby[0].worker} stands by, because a worker of another daemon serves its group: "
+        said += "look there why nothing moves" + _standby_words(it)
+        return Answer(Cause.NOT_SERVED, said, "snqd status")
     said = f"queue {it.queue} has a handler, but no worker here serves its group: is the group in daemon.serve?"
     if it.waiting.in_flight:
         said += f" Another daemon holds {plural(it.waiting.in_flight, 'item')} of it, so it may move there"
     return Answer(Cause.NOT_SERVED, said, "snqd config show daemon.serve")
+
+
+def _standby_words(it: Situation) -> str:
+    """Which worker serves, if that was told lately enough to be remembered."""
+    told = next(iter(it.events(frozenset({"WorkerStandsBy"}), within_seconds=float("inf"))), None)
+    return f" ({told.fields.get('claimant')})" if told is not None else ""
 
 
 def _stuck(it: Situation) -> Answer | None:

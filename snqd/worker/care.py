@@ -183,15 +183,19 @@ class Care:
         found = False
         for claimant in self._store.claimants():
             if claimant not in on_board and is_dead(claimant):
-                repaired = self._store.repair(claimant, (), crash_limit=self._parts.config.daemon.crash_limit)
-                for queue, site, items in repaired.released:
-                    counts = {Count.RECLAIMED: items}
-                    if self._is_of_this_daemon(claimant):  # claimed by its last statement, which nobody counted
-                        counts[Count.CLAIMED] = items
-                    self._parts.book.count(queue, site, counts)
-                self._tell_reclaimed(sum(each.items for each in repaired.released), claimant, "its process is gone")
-                found = found or bool(repaired.ids)
+                found = self.give_back(claimant, "its process is gone") or found
         return found
+
+    def give_back(self, claimant: str, reason: str) -> bool:
+        """Make claimable what somebody holds who will not end it, without using an attempt; whether there was any."""
+        repaired = self._store.repair(claimant, (), crash_limit=self._parts.config.daemon.crash_limit)
+        for queue, site, items in repaired.released:
+            counts = {Count.RECLAIMED: items}
+            if self._is_of_this_daemon(claimant):  # claimed by its last statement, which nobody counted
+                counts[Count.CLAIMED] = items
+            self._parts.book.count(queue, site, counts)
+        self._tell_reclaimed(sum(each.items for each in repaired.released), claimant, reason)
+        return bool(repaired.ids)
 
     def _is_of_this_daemon(self, claimant: str) -> bool:
         """Whether the claimant was a worker of this daemon since its boot."""

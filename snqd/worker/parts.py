@@ -36,6 +36,8 @@ class Parts:
     """The handlers of the worker's groups."""
     services: tuple[BoundService, ...]
     """The services of the same groups."""
+    duties: tuple[str, ...]
+    """Those of its groups that only one worker of all hosts may serve."""
     known_queues: tuple[QueueName, ...]
     """Every queue that has a handler here, in any group."""
     sites: Tenants

@@ -3,12 +3,12 @@
 Why a thread: leases are renewed, deaths repaired and new items noticed while a handler blocks the main thread; and
 every store is written once, as plain blocking code.
 
-A turn of its loop does the first of these that is due: requests of the main thread, care (see `care.py`), renewal, an
-*exchange* (outcomes reported, items claimed, one transaction), sleep. It exchanges when the main thread has nothing
-left to run, when half of what may be held is finished, or when an outcome has waited `REPORT_SECONDS`: many acks share
-a commit, and a crash repeats little. When the store is lost, outcomes are kept, the connection is tried again with
-jittered back-off, and the exchange is repeated; an ack whose commit was lost with the connection then finds nothing,
-which is not news.
+A turn of its loop does the first of these that is due: requests of the main thread, care (see `care.py`), renewal
+(also of the duty, see `duty.py`, without which nothing is claimed), an *exchange* (outcomes reported, items claimed,
+one transaction), sleep. It exchanges when the main thread has nothing left to run, when half of what may be held is
+finished, or when an outcome has waited `REPORT_SECONDS`: many acks share a commit, and a crash repeats little. When the
+store is lost, outcomes are kept, the connection is tried again with jittered back-off, and the exchange is repeated; an
+ack whose commit was lost with the connection then finds nothing, which is not news.
 
 What the main thread may touch: `report`, `nudge`, `submit`, `stop_claiming`, `finish`. Everything else belongs here.
 """
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from snqd.worker.accounts import Report
     from snqd.worker.care import Care
     from snqd.worker.claims import Claims
+    from snqd.worker.duty import WorkerDuty
     from snqd.worker.lanes import WorkLane
     from snqd.worker.parts import Parts
     from snqd.worker.requests import Result
@@ -68,6 +69,7 @@ class StoreThread(threading.Thread):
         self,
         parts: Parts,
         care: Care,
+        duty: WorkerDuty,
         lanes: tuple[WorkLane, ...],
         *,
         on_items: Callable[[list[Item]], None],
@@ -79,6 +81,7 @@ class StoreThread(threading.Thread):
         super().__init__(name="store", daemon=True)
         self._parts = parts
         self._care = care
+        self._duty = duty
         self._store: Store = parts.store
         self._accounts: Claims = parts.accounts
         self._lanes = lanes
@@ -98,7 +101,7 @@ class StoreThread(threading.Thread):
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._is_sleeping = False
         self._is_claiming = False
-        self._is_finishing = False
+        self._is_finishing = self._ends_duty = False
         self._is_lost = False
         self._is_over = False
         self._is_orphaned = False
@@ -150,9 +153,13 @@ class StoreThread(threading.Thread):
         self._is_claiming = False
         return self.submit(lambda: None)
 
-    def finish(self, until: float) -> None:
-        """Report what is left, if need be until `until` (monotonic), then end the thread."""
+    def finish(self, until: float, *, ends_duty: bool) -> None:
+        """Report what is left, if need be until `until` (monotonic), then end the thread.
+
+        `ends_duty`: no successor comes in this slot, so another daemon may serve what only one worker may.
+        """
         self._is_claiming = False
+        self._ends_duty = ends_duty
         self._report_by = until
         self._is_finishing = True
         self.nudge()
@@ -193,6 +200,8 @@ class StoreThread(threading.Thread):
         now = time.monotonic()
         if now >= self._renew_at:
             self._renew(now)
+        if now >= self._duty.next_at:
+            self._duty.look(now, may_begin=self._is_claiming)
         if self._care.is_due(now - _CARE_PATIENCE_SECONDS):
             self._do_care(now)
         self._is_held_up = self._patience.is_over(now, is_resting=self.is_hungry)
@@ -204,6 +213,8 @@ class StoreThread(threading.Thread):
         elif self._is_finishing and not self._outcomes:
             if not self._held:
                 self._care.end()
+                if self._ends_duty:
+                    self._duty.leave()
                 return True
             for item in list(self._held.values()):  # a thread that could not be stopped still runs it, not for long
                 self.report(item, Released(item))
@@ -237,7 +248,7 @@ class StoreThread(threading.Thread):
             self._look_at = 0.0
 
     def _wishes(self) -> list[Lane]:
-        if not self._is_claiming or self._is_held_up:
+        if not self._is_claiming or self._is_held_up or not self._duty.is_ours:
             return []
         limit = self._config.batch_limit
         lanes = [wish for lane in self._lanes if (wish := lane.wish(limit)) is not None]
@@ -360,7 +371,7 @@ class StoreThread(threading.Thread):
     # ---- sleep, outage
 
     def _sleep(self, lanes: list[Lane], now: float) -> None:
-        until = min(self._care.next_at, self._renew_at)
+        until = min(self._care.next_at, self._renew_at, self._duty.next_at)
         if lanes:
             until = min(until, self._look_at)
         if self._outcomes:

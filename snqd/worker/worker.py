@@ -25,6 +25,7 @@ from snqd.worker.alarm import Alarm
 from snqd.worker.care import Care
 from snqd.worker.concurrent import ConcurrentRunner
 from snqd.worker.consumer import Consumer
+from snqd.worker.duty import WorkerDuty
 from snqd.worker.execution import Execution
 from snqd.worker.lanes import plan
 from snqd.worker.services import ServiceRunner
@@ -75,6 +76,7 @@ class Worker:
         self._parts = parts
         self._code: WorkerExit | None = None
         self._deadline = float("inf")
+        self._has_lapsed = False
         self._alarm = Alarm()
         self._usage = Usage(parts)
 
@@ -82,9 +84,12 @@ class Worker:
         parts = self._parts
         lanes = plan(parts.handlers, parts.config.store)
         self._loop = asyncio.get_running_loop()
+        care = Care(parts)
+        self._duty = duty = WorkerDuty(parts, care, on_duty=lambda: self._start_soon(services))
         store = StoreThread(
             parts,
-            Care(parts),
+            care,
+            duty,
             tuple({id(lane): lane for lane in lanes.values()}.values()),
             on_items=lambda items: self._consumer.deliver(items),
             take_back=lambda: self._consumer.take_back(),
@@ -98,7 +103,8 @@ class Worker:
         services = ServiceRunner(parts, store)
         self._alarm.install()
         self._install_signals()
-        services.start()
+        if duty.is_ours:
+            services.start()
         store.start()
         beat = asyncio.create_task(self._beat(), name="beat")
         await self._consumer.run()
@@ -108,7 +114,7 @@ class Worker:
             await self._consumer.drain(self._deadline)
         await services.stop()  # handlers may have needed them to the last
         report_by = max(self._deadline, time.monotonic()) + _REPORT_GRACE_SECONDS
-        store.finish(report_by)
+        store.finish(report_by, ends_duty=self._code is WorkerExit.SHUTDOWN)
         await asyncio.to_thread(store.join, report_by - time.monotonic() + BEAT_SECONDS)
         beat.cancel()
         parts.view.set(Word.PHASE, Phase.STOPPED)
@@ -142,15 +148,30 @@ class Worker:
 
     def _look_at_usage(self) -> None:
         self._parts.view.set(Word.BEAT_NS, time.monotonic_ns())
+        if not self._has_lapsed and (lapsed := self._duty.lapsed(time.monotonic())):
+            self._has_lapsed = True
+            self._leave_duty(lapsed)
         if self._code is None and (reason := self._usage.verdict()) is not None:
             self._parts.view.exit_reason = reason
             self.leave(WorkerExit.RESTART, within_seconds=self._parts.config.daemon.grace_seconds)
+
+    def _leave_duty(self, reason: str) -> None:
+        """Another worker may begin to serve the group soon: by then this process is gone, even if the store hangs."""
+        self._parts.view.exit_reason = reason
+        self.leave(WorkerExit.RESTART, within_seconds=0.0)
+        last = threading.Timer(self._duty.exit_seconds, os._exit, (self._code,))
+        last.daemon = True
+        last.start()
 
     async def _beat(self) -> None:
         """Show that the loop turns. It is the loop that does the work, so a stuck one looks stuck."""
         while True:
             self._look_at_usage()
             await asyncio.sleep(BEAT_SECONDS)
+
+    def _start_soon(self, services: ServiceRunner) -> None:
+        """Called in the store's thread, before the first claim."""
+        self._loop.call_soon_threadsafe(services.start)
 
     def _orphaned(self) -> None:
         """The supervisor is gone (called in the store's thread): leave soon, whatever the handlers do."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from snqd.stores.base import Done
 from tests.stores.contract_care import PeopleContract, RepairContract, TransactionContract, WakeupContract
+from tests.stores.contract_duty import DutyContract
 from tests.stores.contract_pauses import PauseContract, PauseProbeContract, RecentDeadContract
 from tests.stores.contract_probe import ProbeContract
 from tests.stores.contract_schedules import RacingSchedulesContract, ScheduleContract
@@ -46,7 +47,7 @@ class StoreContract(
     """Everything that holds in one process too."""
 
 
-class SharedStoreContract(StoreContract, RacingSchedulesContract):
+class SharedStoreContract(StoreContract, RacingSchedulesContract, DutyContract):
     """What needs real processes."""
 
     def test_racing_processes_never_get_the_same_item(self, recipe: Recipe, store: Store) -> None:

@@ -2,8 +2,9 @@
 
 Modes: `drain N` claims N at a time from queue mail and acks until told to end by a line on standard input and nothing
 is left; `hold N` claims N, acks none, and waits to be killed; `enqueue N` stores N items one by one, in calls of their
-own; `schedule N` deals with the due times 1 to N of the only schedule. Each prints `ready` first, waits for a line on
-standard input, and prints its findings as JSON.
+own; `schedule N` deals with the due times 1 to N of the only schedule; `duty N` takes the duty of group xmpp for N
+seconds, and waits to be killed. Each prints `ready` first, waits for a line on standard input, and prints its findings
+as JSON.
 """
 
 from __future__ import annotations
@@ -122,11 +123,17 @@ def _schedule(store: Store, times: int, name: str) -> None:
     _say({"mine": mine})
 
 
+def _duty(store: Store, seconds: int, name: str) -> None:
+    _say(store.take_duty("xmpp", seconds=seconds))
+    time.sleep(600)
+
+
 _MODES: dict[str, Callable[[Store, int, str], None]] = {
     "drain": _drain,
     "hold": _hold,
     "enqueue": _enqueue,
     "schedule": _schedule,
+    "duty": _duty,
 }
 
 

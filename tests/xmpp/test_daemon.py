@@ -37,7 +37,7 @@ WORKERS, RECIPIENTS, BATCH = 4, 12, 50
 log = logging.getLogger("tests.xmpp")
 TROUBLE = ("server", "worker", "server", "worker", "server") if STANZAS > 5000 else ("server", "worker")
 AT_ONCE = 200
-"""Most stanzas on their way, so most that one interruption makes come twice."""
+"""Most stanzas on their way, so most that a lost connection makes come twice."""
 
 APP = """
 from snqd import xmpp
@@ -211,9 +211,12 @@ def test_every_stanza_arrives_whatever_dies(
     for batch, numbers in arrived.items():
         assert list(dict.fromkeys(numbers)) == list(range(BATCH)), f"batch {batch} is whole and in order"
     twice = sum(sum(Counter(numbers).values()) - BATCH for numbers in arrived.values())
-    assert twice <= len(TROUBLE) * AT_ONCE, "only what was on its way when something died"
+    held = sum(event["count"] for event in daemon.events("ItemsReclaimed"))
+    at_most = TROUBLE.count("server") * AT_ONCE + held
+    assert twice <= at_most, "only what was on its way when a server died, and what a worker held when it was killed"
     assert place.dead() == []
-    log.info("%s: %d stanzas, %d came twice, %d connections", kind, STANZAS, twice, len(daemon.events("ConnectionUp")))
+    connections = len(daemon.events("ConnectionUp"))
+    log.info("%s: %d stanzas, %d came twice (%d may), %d connections", kind, STANZAS, twice, at_most, connections)
 
 
 def received_by(server: Prosody, person: str, expected: int) -> list[str]:

@@ -68,7 +68,7 @@ class Group(NamedTuple):
 
 
 SLOT_STATES: Final = states(("closed", "starting", "running", "stopping", "backoff", "fatal"))
-PHASES: Final = states(("starting", "idle", "claiming", "handling", "draining", "stopped"))
+PHASES: Final = states(("starting", "idle", "claiming", "handling", "draining", "stopped", "standby"))
 
 
 def _work(first: int) -> tuple[Column, ...]:

@@ -16,7 +16,7 @@ from snqd.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.items import QueueName, SiteName
 from snqd.stores.base import Discarded, Done, Exchanged, Promoted, Reclaimed
 from snqd.stores.pauses import NO_PAUSES, check_target
-from snqd.stores.postgres import enqueue, pauses, people, schedules, schema
+from snqd.stores.postgres import duty, enqueue, pauses, people, schedules, schema
 from snqd.stores.postgres.claims import PostgresClaims
 from snqd.stores.postgres.connection import Session, guarded
 from snqd.stores.postgres.listen import LINGER_SECONDS, Listener
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from snqd.config.schema import StoreConfig
     from snqd.items import Item, ItemId, NewItem
-    from snqd.stores.base import Blame, ItemFilter, ItemRecord, Lane, Outcome, QueueFacts, Repaired, SchemaStatus
+    from snqd.stores.base import Blame, Duty, ItemFilter, ItemRecord, Lane, Outcome, QueueFacts, Repaired, SchemaStatus
     from snqd.stores.pauses import Pause, Pauses, PausesKept
     from snqd.stores.postgres.connection import Connection
     from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
@@ -229,6 +229,14 @@ class PostgresStore:
     def repair(self, claimant: str, blames: Sequence[Blame], *, crash_limit: int) -> Repaired:
         with guarded(self._where), self._connection.transaction():
             return repair(self._connection, claimant, blames, crash_limit)
+
+    def take_duty(self, group: str, *, seconds: float, instead_of: str = "") -> Duty:
+        with guarded(self._where):
+            return duty.take(self._connection, group, self.claimant, seconds=seconds, instead_of=instead_of)
+
+    def leave_duty(self, group: str) -> None:
+        with guarded(self._where):
+            duty.leave(self._connection, group, self.claimant)
 
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         with guarded(self._where):

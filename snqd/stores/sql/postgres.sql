@@ -313,6 +313,23 @@ with recursive present (queue) as (
 )
 select queue from present where queue is not null and queue <> all(%(handled)s::text[]) order by queue
 
+-- name: duty
+-- Who serves a group, and whether its time is over. Who stands by asks every second: this locks and writes nothing.
+select claimant, until <= now() from group_duty where group_name = %(group)s
+
+-- name: take_duty
+-- Ours is renewed; that of `seen` is taken when its time is over, or when it is the dead one.
+insert into group_duty as duty (group_name, claimant, until)
+values (%(group)s, %(claimant)s, now() + make_interval(secs => %(seconds)s::float8))
+on conflict (group_name) do update set claimant = excluded.claimant, until = excluded.until,
+  since = case when duty.claimant = excluded.claimant then duty.since else now() end
+where duty.claimant = excluded.claimant
+  or duty.claimant = %(seen)s and (duty.until <= now() or duty.claimant = %(instead_of)s)
+returning claimant
+
+-- name: leave_duty
+delete from group_duty where group_name = %(group)s and claimant = %(claimant)s
+
 -- name: pauses
 -- Those that hold.
 select queue, site, author, reason, date_part('epoch', since), date_part('epoch', expires_at),

@@ -14,6 +14,7 @@ from snqd.stores.pauses import PauseLook, check_target
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import care, claims, enqueue, pauses, people, schedules, schema, work
 from snqd.stores.sqlite.connection import LOCK_WAIT_SECONDS, Connection, now
+from snqd.stores.sqlite.duty import DutyLocks
 from snqd.stores.sqlite.location import path_from_url
 from snqd.stores.sqlite.probe import SqliteProbe
 from snqd.stores.sqlite.transaction import HandlerConnection, guard, unguard
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
     from snqd.stores.base import (
         Blame,
+        Duty,
         ItemFilter,
         ItemRecord,
         Lane,
@@ -68,6 +70,7 @@ class SqliteStore:
         self._look = PauseLook(again_seconds=0.0)
         self._turns = Turns()
         self._watch: Watch | None = None
+        self._duties = DutyLocks(self.path)
         self._spare: deque[Connection] = deque()
         """Connections of ended transactions, for the next ones; any thread takes and gives."""
 
@@ -94,6 +97,7 @@ class SqliteStore:
     def close(self) -> None:
         self.close_wakeups()
         self._disconnect()
+        self._duties.close()
 
     # enqueue
 
@@ -190,6 +194,13 @@ class SqliteStore:
 
     def repair(self, claimant: str, blames: Sequence[Blame], *, crash_limit: int) -> Repaired:
         return self._write(lambda raw: care.repair(raw, claimant, blames, crash_limit))
+
+    def take_duty(self, group: str, *, seconds: float, instead_of: str = "") -> Duty:  # noqa: ARG002
+        """The kernel knows better than a clock who is dead, so neither of the two matters."""
+        return self._duties.take(group, self.claimant)
+
+    def leave_duty(self, group: str) -> None:
+        self._duties.leave(group)
 
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         queues = self._live.read(lambda raw: [queue for (queue,) in raw.execute(_SQL["ready_queues"])])
