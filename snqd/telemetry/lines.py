@@ -54,7 +54,7 @@ def _respawning(event: events.WorkerRespawning) -> str:
 
 
 def _groups(groups: tuple[str, ...]) -> str:
-    return f"group {groups[0]} is" if len(groups) == 1 else f"groups {', '.join(groups)} are"
+    return f"groups {', '.join(groups)} are" if len(groups) > 1 else f"group {groups[0] if groups else '?'} is"
 
 
 def _item(event: Any) -> str:
