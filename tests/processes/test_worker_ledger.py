@@ -190,7 +190,7 @@ def test_totals_are_exact_although_workers_are_killed_at_any_moment(make_daemon:
     ledger = OpenLedger(daemon.pid)
     kills, until = 0, time.monotonic() + 6.0
     rounds = 0
-    while time.monotonic() < until:
+    while time.monotonic() < until or kills <= 10:
         rounds += 1
         place.enqueue_all([new_item("inline", n, site=sites[n % 3]) for n in range(count // 6)])
         for _ in range(8):
@@ -201,7 +201,6 @@ def test_totals_are_exact_although_workers_are_killed_at_any_moment(make_daemon:
                 kills += 1
     place.wait_empty(seconds=60)
     assert daemon.stop() == 0
-    assert kills > 10
 
     totals = at_rest(ledger)
     by_site = Counter(sites[n % 3] for n in range(count // 6))
