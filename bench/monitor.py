@@ -2,6 +2,9 @@
 
 The load is one daemon with 60 sites by 20 queues and 200 workers that tells what changed four times a second, and
 everything once a second, as a hub does. The terminal is a pseudo-terminal of 120 by 40 that is read at once.
+
+The hour is one of virtual time: each frame of it is folded, looked at and drawn, and once a minute somebody presses all
+keys, as fast as that goes.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import psutil
 from bench.lab.session import Session
 from snqd.telemetry.wire import Header, encode_fact, fill, pack
 from tests.support.crowds import Crowd
-from tests.support.views import daemon_fact
+from tests.support.views import daemon_fact, event
 from tests.support.worlds import ToldFeed
 
 if TYPE_CHECKING:
@@ -44,7 +47,9 @@ if TYPE_CHECKING:
 PURPOSE = "Monitor: processor time, memory, answers to keys and start, with 60 sites by 20 queues and 200 workers"
 LOAD: Final = {"sites": 60, "queues": 20, "workers": 200}
 CROWD: Final = {"sites": 10_000, "queues": 2, "workers": 200}
+HOUR: Final = 3600
 FRAMES: Final = 4
+"""In a second."""
 BUSY: Final = 0.25
 """Of the pairs of queue and site, in each frame."""
 SIZE: Final = (120, 40)
@@ -54,6 +59,8 @@ KEYS: Final = (
     (b"\x1b", b"depth 1 min"), (b"?", b"Keys here"), (b"\x1b", b"depth 1 min"), (b"3", b"memory"), (b"4", b"fails"),
     (b"5", b"message"), (b"6", b"about"), (b"1", b"keeping up"),
 )  # fmt: skip
+NAMES: Final = {b"\r": "enter", b"\x1b": "escape", b"?": "question_mark"}
+"""Of those keys that are not called what they send."""
 """A key, and words that are only drawn when what it opens is: every screen, details, why and help, there and back."""
 COLUMNS = [
     ("first screen, s", "start"),
@@ -65,7 +72,8 @@ COLUMNS = [
     ("KiB/s to the terminal", "kib"),
 ]
 HEADLESS_COLUMNS = [
-    ("MiB after", "mib"),
+    ("MiB after a quarter of it", "mib_quarter"),
+    ("at its end", "mib"),
     ("a tick holds a key up for ms", "tick"),
     ("at most", "tick_max"),
     ("a sort, at most", "sort"),
@@ -83,10 +91,10 @@ def main() -> None:
                     session.add(
                         name, **in_terminal(screen, 5.0 if session.quick else 20.0, 24 if session.quick else 300)
                     )
-            for name, load, ticks in (("an hour", LOAD, 3600), ("10,000 sites", CROWD, 90)):
+            for name, load, ticks, frames in (("an hour", LOAD, HOUR * FRAMES, FRAMES), ("10,000 sites", CROWD, 90, 1)):
                 if session.wants(name):
                     session.wait_for_quiet()
-                    session.add(name, **apart(load, ticks // 20 if session.quick else ticks))
+                    session.add(name, **apart(load, ticks // 20 if session.quick else ticks, frames))
         report(session)
 
 
@@ -209,30 +217,21 @@ class _Sender:
 
 
 def _send(port: int, begun_here: Connection) -> None:
-    """In each frame what has changed, and a part of the rest, so that everything is told within a second."""
-    crowd = Crowd(**LOAD)
-    known: dict[object, object] = {}
+    told = _Told(Crowd(**LOAD), FRAMES)
     boot = int(time.time() * 1e6)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for number in itertools.count():
+        while True:
             begun = time.monotonic()
-            facts = list(crowd.facts(busy=BUSY))
-            told = []
-            for place, fact in enumerate(facts):
-                key = (type(fact), fact.key)
-                if known.get(key) != fact or place % FRAMES == number % FRAMES:
-                    told.append(fact)
-                known[key] = fact
-            groups = fill(map(encode_fact, [daemon_fact(facts), *told]))
+            groups = fill(map(encode_fact, told.frame()))
             for place, group in enumerate(groups):
-                header = Header("main", "host", boot, boot, number * 10_000 + place + 1, time.time())
+                header = Header("main", "host", boot, boot, told.number * 10_000 + place + 1, time.time())
                 try:
                     sender.sendto(pack(header, group, None), ("127.0.0.1", port))
                 except ConnectionRefusedError:
                     continue
                 if place % 50 == 49:
                     time.sleep(0.002)  # as a hub does: bursts are spread
-            if number == 0:
+            if told.number == 0:
                 begun_here.send(None)
             time.sleep(max(0.0, begun + 1 / FRAMES - time.monotonic()))
 
@@ -240,18 +239,18 @@ def _send(port: int, begun_here: Connection) -> None:
 # Without a terminal
 
 
-def apart(load: dict[str, int], ticks: int) -> dict[str, float]:
-    """In a process of its own, for its memory."""
+def apart(load: dict[str, int], ticks: int, frames: int) -> dict[str, float]:
+    """In a process of its own, for its memory; what makes the load is in it too."""
     here, there = _spawn.Pipe()
-    process = _spawn.Process(target=_headless, args=(there, load, ticks))
+    process = _spawn.Process(target=_headless, args=(there, load, ticks, frames))
     process.start()
     figures: dict[str, float] = here.recv()
     process.join()
     return figures
 
 
-def _headless(answer: Connection, load: dict[str, int], ticks: int) -> None:
-    answer.send(asyncio.run(_play(load, ticks)))
+def _headless(answer: Connection, load: dict[str, int], ticks: int, frames: int) -> None:
+    answer.send(asyncio.run(_play(load, ticks, frames)))
 
 
 class _Feed(ToldFeed):
@@ -259,38 +258,66 @@ class _Feed(ToldFeed):
         """It never leaps."""
 
 
-async def _play(load: dict[str, int], ticks: int) -> dict[str, float]:
-    """One virtual second a tick, drawn each time; on the screen of sites."""
+async def _play(load: dict[str, int], ticks: int, frames: int) -> dict[str, float]:
+    """So many frames in each virtual second, drawn each time; on the screen of sites."""
     from snqd.telemetry.tables import Limits
     from snqmon.app import Monitor
     from snqmon.options import Options
     from snqmon.settings import Settings
 
     process = psutil.Process()
-    before = process.memory_info().rss / 2**20
-    feed, crowd = _Feed(limits=Limits()), Crowd(**load)
-    app = Monitor(Options(open_feed=lambda: feed, settings=Settings()), is_driven=False)
+
+    def resident() -> float:
+        return float(process.memory_info().rss / 2**20)
+
+    feed, told = _Feed(limits=Limits()), _Told(Crowd(**load), frames)
+    figures = {"before": resident()}
+    app = Monitor(Options(open_feed=lambda: feed, settings=Settings()), clock=feed.now, is_driven=False)
     async with app.run_test(size=SIZE) as pilot:
-        crowd.tell(feed)
+        feed.tell(*told.frame())
         app.tick()
+        await app.settle_down()
         await pilot.press("4")
         stalls = []
-        for _ in range(ticks):
-            feed.pass_time(1.0)
-            stalls.append(await _stall(pilot, *_turns(app, feed, list(crowd.facts(busy=BUSY))), app.tick))
+        for tick in range(ticks):
+            feed.pass_time(1 / frames)
+            stalls.append(await _stall(pilot, *_turns(app, feed, told.frame()), app.tick))
+            if tick % (60 * frames) == 60 * frames // 2:
+                await pilot.press(*(NAMES.get(key, key.decode()) for key, _words in KEYS), "4")
+            if tick == ticks // 4:
+                figures["mib_quarter"] = resident()
+        figures["mib"] = resident()
         sorts = [await _stall(pilot, lambda: app.action_dispatch("sort")) for _ in range(10)]
-        return {
-            "before": before,
-            "mib": process.memory_info().rss / 2**20,
-            "tick": statistics.median(stalls) * 1000,
-            "tick_max": max(stalls) * 1000,
-            "sort": max(sorts) * 1000,
-        }
+        figures |= {"tick": statistics.median(stalls) * 1000, "tick_max": max(stalls) * 1000}
+        return figures | {"sort": max(sorts) * 1000}
 
 
-def _turns(app: Monitor, feed: _Feed, facts: list[AnyFact]) -> Iterator[Callable[[], None]]:
+class _Told:
+    """In each frame what has changed, and a part of the rest, so that everything is told within a second."""
+
+    def __init__(self, crowd: Crowd, frames: int) -> None:
+        self._crowd, self._frames = crowd, frames
+        self._known: dict[object, AnyFact] = {}
+        self.number = -1
+
+    def frame(self) -> list[AnyFact]:
+        """The daemon's own fact first; now and then with an event or two."""
+        self.number += 1
+        facts = list(self._crowd.facts(busy=BUSY))
+        told: list[AnyFact] = [daemon_fact(facts)]
+        for place, fact in enumerate(facts):
+            key = (type(fact), fact.key)
+            if self._known.get(key) != fact or place % self._frames == self.number % self._frames:
+                told.append(fact)
+            self._known[key] = fact
+        worker = f"main.{self.number % LOAD['workers'] + 1}"
+        told.append(event("ItemFailed", self.number + 1, worker=worker, queue="queue00", error=f"no {self.number}"))
+        return told
+
+
+def _turns(app: Monitor, feed: _Feed, told: list[AnyFact]) -> Iterator[Callable[[], None]]:
     """What has come, as it comes: a hub spreads it over the second, and the pump takes a part at a time."""
-    head = daemon_fact(facts)
+    head, *facts = told
 
     def turn(begin: int) -> None:
         feed.tell(head, *facts[begin : begin + FACTS_A_TURN])

@@ -26,14 +26,16 @@ from snqmon.feeds.base import Player, Trust
 from snqmon.feeds.finding import looking_at
 from snqmon.keyed_app import KeyedApp
 from snqmon.model.course import Span
+from snqmon.model.details import detail_of
 from snqmon.model.formats import clock, duration
 from snqmon.model.world import World
 from snqmon.options import FASTEST_SECONDS, SLOWEST_SECONDS
 from snqmon.pump import Pump
 from snqmon.screens.acting import begin, explain
+from snqmon.screens.detail import DetailScreen
 from snqmon.screens.events import EventsScreen
 from snqmon.screens.neighbours import NeighboursScreen
-from snqmon.screens.opening import detail_screen
+from snqmon.screens.opening import detailed
 from snqmon.screens.overview import OverviewScreen
 from snqmon.screens.tables import AlarmsScreen, QueuesScreen, SitesScreen, WorkersScreen
 from snqmon.screens.writing import ask_and_write
@@ -181,7 +183,7 @@ class Monitor(KeyedApp):
         if self._is_hasty and self.world.daemons():
             self._is_hasty = False
             self._tick_every(self.refresh_seconds)
-            self.run_worker(self._settle_down(), group="settling")
+            self.run_worker(self.settle_down(), group="settling")
         screen = self.front
         if self._stands_since is not None:
             if screen is not None:
@@ -195,7 +197,7 @@ class Monitor(KeyedApp):
             screen.tick()
         self._collector.turn()
 
-    async def _settle_down(self) -> None:
+    async def settle_down(self) -> None:
         """After the first picture: what would hold a key up is done while nobody has pressed one yet."""
         await self.make_screens()
         self._collector.begin()
@@ -266,18 +268,24 @@ class Monitor(KeyedApp):
     def act_dead(self) -> None:
         self.act_act("dead")
 
-    def act_why(self) -> None:
+    async def act_why(self) -> None:
         if self.front is not None and (row := self.front.explained) is not None:
-            explain(self, row)
+            await explain(self, row)
 
-    def act_neighbours(self) -> None:
+    async def act_neighbours(self) -> None:
         if not isinstance(self.front, NeighboursScreen):
-            self.push_screen(NeighboursScreen())
+            self.show_screen(await self.kept.take(NeighboursScreen))
 
-    def open_row(self, row: Row) -> None:
+    async def open_row(self, row: Row) -> None:
         """Open what the row is about."""
-        if (screen := detail_screen(self.world, row, within=self.front)) is not None:
-            self.push_screen(screen)
+        found = detailed(self.world, row, within=self.front)
+        if found is None:
+            return
+        detail = detail_of(self.world, found)
+        screen = await self.kept.take(DetailScreen)
+        screen.begin(found, detail)
+        self.show_screen(screen)
+        self.kept.keep_spare_soon(DetailScreen)  # a detail leads to others
 
     def act_theme(self) -> None:
         if self.no_color:

@@ -15,7 +15,10 @@ from snqmon.keys import Where, keymap, shown_key
 from snqmon.model.cells import SIGNS
 from snqmon.screens.acting import EXPLAINED
 from snqmon.screens.base import MonitorScreen
+from snqmon.screens.detail import DetailScreen
 from snqmon.screens.help import HelpScreen
+from snqmon.screens.kept import KeptScreens
+from snqmon.screens.why import WhyScreen
 from snqmon.widgets.crumb_bar import Tab
 from snqmon.widgets.key_bar import Hint
 from snqmon.widgets.painting import OF_GRADE
@@ -44,6 +47,7 @@ class KeyedApp(App[None]):
         self.world: World
         self.options = options
         self.keymap = keymap(options.settings.keys)
+        self.kept = KeptScreens(self)
         # Textual chooses the filter for NO_COLOR by the theme that it begins with, which is not ours: say it outright.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._bindings = BindingsMap(_bindings(self.keymap.keys))
@@ -139,11 +143,19 @@ class KeyedApp(App[None]):
     # Going about
 
     async def make_screens(self) -> None:
-        """Make the screens on digits before somebody goes there, with a breath for keys and the picture after each."""
+        """Make screens before somebody goes there, with a breath for keys and the picture after each."""
+        for kind in (DetailScreen, HelpScreen, WhyScreen):
+            await self.kept.keep_spare(kind)
+            await asyncio.sleep(_BREATH_SECONDS)
         for mode in MODES:
             if mode not in self._screen_stacks:
                 await self._init_mode(mode)
                 await asyncio.sleep(_BREATH_SECONDS)
+
+    def show_screen(self, screen: MonitorScreen) -> None:
+        """Open one that is made, and draw nothing before it is what it should be."""
+        self.push_screen(screen)
+        screen.come_up_to_date()
 
     def act_screen(self, mode: str) -> Any:
         return self._go(mode)
@@ -163,10 +175,12 @@ class KeyedApp(App[None]):
     def act_palette(self) -> None:
         self.action_command_palette()
 
-    def act_help(self) -> None:
+    async def act_help(self) -> None:
         if (screen := self.front) is not None:
             keys = sorted(self.keymap.at(*self.places), key=lambda key: key.where is Where.ANY)  # first those of here
-            self.push_screen(HelpScreen(screen.title_words, screen.measures, screen.columns, keys))
+            manual = await self.kept.take(HelpScreen)
+            manual.begin(screen.title_words, screen.measures, screen.columns, keys)
+            self.push_screen(manual)
 
     async def action_follow(self, name: str) -> None:
         """Where an answer of the overview leads: to its screen, and its row there."""

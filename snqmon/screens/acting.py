@@ -76,14 +76,16 @@ EXPLAINED: Final = (QueueRow, SiteRow, PairRow, AlarmRow)
 """Rows of which one may ask why they do not move."""
 
 
-def explain(monitor: Monitor, row: Row) -> None:
+async def explain(monitor: Monitor, row: Row) -> None:
     """Say why it does not move."""
     ask = partial(_answer, monitor.world, row)
     name = _name(row)
     if ask() is None:
         monitor.notify(f"Nothing is known to wait for {name}.", timeout=4, markup=False)
     else:
-        monitor.push_screen(WhyScreen(f"Why does {name} wait?", ask))
+        screen = await monitor.kept.take(WhyScreen)
+        screen.begin(f"Why does {name} wait?", ask)
+        monitor.push_screen(screen)
 
 
 def _answer(world: World, row: Row) -> Answer | None:

@@ -40,6 +40,7 @@ class MonitorScreen(TableKeys):
 
     AUTO_FOCUS = "FactTable"
     ALLOW_SELECT: ClassVar[bool] = False  # the mouse moves the cursor here; terminals select with Shift
+    BLANK: ClassVar[bool] = True  # a line of it is not made for every line that nobody sees
     IS_DETAIL: ClassVar[bool] = False
 
     crumbs: tuple[str, ...] = ()
@@ -185,7 +186,11 @@ class MonitorScreen(TableKeys):
     def on_resize(self, _event: events.Resize) -> None:
         self.call_after_refresh(self.tick)
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        # Textual gives every widget its styles anew, which takes as long as all else. They are as they were, unless the
+        # theme has changed meanwhile.
+        event.refresh_styles = self._css_update_count != self.app._css_update_count
+        self._css_update_count = self.app._css_update_count
         if self._is_up_to_date or self.come_up_to_date():
             self._is_up_to_date = False
         else:

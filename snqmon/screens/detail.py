@@ -7,7 +7,7 @@ Charts for which there is no room come in turn.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from textual.containers import Grid
 
@@ -19,6 +19,7 @@ from snqmon.model import formats
 from snqmon.model.course import Span
 from snqmon.model.details import Section, detail_of
 from snqmon.model.table_view import TableView
+from snqmon.model.tables import SITES
 from snqmon.screens.base import MonitorScreen
 from snqmon.widgets.chart import ChartView
 from snqmon.widgets.detail_head import DetailHead
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from snqmon.model.details import Chart as Course
     from snqmon.model.details import Detail
 
+MOST_CHARTS: Final = 5
+"""That a detail has."""
 _UNITS: dict[Callable[..., str], Unit] = {
     formats.duration: Unit.SECONDS,
     formats.timing: Unit.SECONDS,
@@ -49,6 +52,10 @@ _UNITS: dict[Callable[..., str], Unit] = {
 """What a figure is, by how it is written."""
 
 
+class _Charts(Grid):
+    BLANK = True
+
+
 class DetailScreen(MonitorScreen):
     AUTO_FOCUS = ""
     IS_DETAIL = True
@@ -59,45 +66,49 @@ class DetailScreen(MonitorScreen):
     }
     """
 
-    def __init__(self, row: Row, detail: Detail) -> None:
+    row: Row
+    """As it was last seen."""
+    detail: Detail
+
+    def __init__(self) -> None:
         super().__init__()
-        self.row = row
-        """As it was last seen."""
-        self.detail = detail
-        self.crumbs = (detail.title,)
-        self.title_words = detail.title
-        self.measures = _MEASURES.get(detail.kind, "") + _HOW
         self._first_chart = 0
         self._gone_at: float | None = None
         self._room: Room | None = None
         self._rest = 0
 
     def body(self) -> ComposeResult:
-        is_ascii, detail = self.monitor.is_ascii, self.detail
-        yield DetailHead(is_ascii=is_ascii, classes="body")
-        yield SectionsView(is_ascii=is_ascii, classes="body")
-        if detail.charts:
-            with Grid(id="charts", classes="body"):
-                for _ in detail.charts:
-                    yield ChartView(is_ascii=is_ascii)
-        if detail.table is not None:
-            yield FactTable(TableView(detail.table), is_ascii=is_ascii, classes="body")
-        else:
-            yield TextView(classes="body")  # also while there is no text: one may come, such as the stack of a worker
-            yield Lines(id="rest", classes="body")
+        """Whatever some kind of thing needs; what this one does not is not displayed."""
+        is_ascii = self.monitor.is_ascii
+        self._head = DetailHead(is_ascii=is_ascii, classes="body")
+        self._sections = SectionsView(is_ascii=is_ascii, classes="body")
+        self._charts = [ChartView(is_ascii=is_ascii) for _ in range(MOST_CHARTS)]
+        self._grid = _Charts(*self._charts, id="charts", classes="body")
+        self._parts: FactTable[Any] = FactTable(TableView(SITES), is_ascii=is_ascii, classes="body")
+        self._text = TextView(classes="body")
+        self._blank = Lines(classes="body")
+        yield from (self._head, self._sections, self._grid, self._parts, self._text, self._blank)
 
-    def on_mount(self) -> None:
-        detail = self.detail
+    def begin(self, row: Row, detail: Detail) -> None:
+        """It is about this from now on. To be called while it is not open."""
+        self.row, self.detail = row, detail
+        self.crumbs, self.title_words = (detail.title,), detail.title
+        self.measures = _MEASURES.get(detail.kind, "") + _HOW
+        self._first_chart, self._gone_at, self._room = 0, None, None
+        self._sections.begin()
+        self._text.begin()
+        if detail.table is not None:
+            self._parts.begin(TableView(detail.table))
+        self._parts.display = detail.table is not None
         is_text_first = bool(detail.texts) and not detail.jumps
-        first = "FactTable" if detail.table is not None else "TextView" if is_text_first else "SectionsView"
-        self.set_focus(self.query(first).first())
+        first = self._parts if detail.table is not None else self._text if is_text_first else self._sections
+        self.set_focus(first)
 
     # What the app asks
 
     @property
     def table(self) -> FactTable[Any] | None:
-        tables = self.query(FactTable)
-        return tables.first() if tables else None
+        return self._parts if self.detail.table is not None else None
 
     @property
     def subject(self) -> Row | None:
@@ -143,7 +154,7 @@ class DetailScreen(MonitorScreen):
         if key.id == "chart":
             return self._room is not None and self._room.charts < len(self.detail.charts)
         if key.id == "open" and self.table is None:
-            return self.query_one(SectionsView).has_links
+            return self._sections.has_links
         return super().may(key)
 
     # The picture
@@ -164,17 +175,16 @@ class DetailScreen(MonitorScreen):
     def _show(self, detail: Detail) -> None:
         is_dimmed = self._gone_at is not None or self.is_stale
         width, height = self.size
-        head = self.query_one(DetailHead)
-        head.show(detail, is_dimmed=is_dimmed)
-        sections = self.query_one(SectionsView)
+        self._head.show(detail, is_dimmed=is_dimmed)
+        sections = self._sections
         sections.is_dimmed = is_dimmed
         jumps = (Section("Go to", detail.jumps),) if detail.jumps else ()
         sections.show((*detail.sections, *jumps) if detail.charts else (*jumps, *detail.sections))
         below = self._show_below(detail, is_dimmed=is_dimmed)
-        height -= self.bars + head.height
+        height -= self.bars + self._head.height
         room = share(width, height, sections=sections.content_height, charts=len(detail.charts), below=below)
         self._make_room(room, height - room.taken)
-        for place, view in enumerate(self.query(ChartView)):
+        for place, view in enumerate(self._charts):
             if place < room.charts and detail.charts:
                 course = detail.charts[(self._first_chart + place) % len(detail.charts)]
                 view.show(drawn(course, self.monitor.span))
@@ -186,10 +196,8 @@ class DetailScreen(MonitorScreen):
             if not is_dimmed and detail.table is not None:
                 table.show(detail.table.rows(self.world), self.monitor.clock())
             return len(table.view.rows) + 1
-        view = self.query_one(TextView)
         lines = [piece for title, text in detail.texts for piece in _text(title, text)]
-        view.show(lines)
-        view.display = bool(lines)
+        self._text.show(lines)
         return len(lines)
 
     def _make_room(self, room: Room, rest: int) -> None:
@@ -197,21 +205,18 @@ class DetailScreen(MonitorScreen):
         if (room, rest) == (self._room, self._rest):
             return
         self._room, self._rest = room, rest
-        for blank in self.query("#rest"):
-            blank.display = rest > 0
-            blank.styles.height = rest
-        self.query_one(SectionsView).styles.height = room.sections
-        for below in (*self.query(FactTable), *self.query(TextView)):
-            below.styles.height = room.below
-        charts = self.query("#charts")
-        if charts:
-            grid = charts.first(Grid)
-            grid.display = room.charts > 0
-            grid.styles.grid_size_columns = room.across
-            grid.styles.height = -(-room.charts // room.across) * room.chart_height
-            for place, view in enumerate(self.query(ChartView)):
-                view.display = place < room.charts
-                view.styles.height = room.chart_height
+        has_table = self.table is not None
+        self._blank.display = rest > 0 and not has_table
+        self._blank.styles.height = rest
+        self._sections.styles.height = room.sections
+        self._text.display = room.below > 0 and not has_table
+        self._parts.styles.height = self._text.styles.height = room.below
+        self._grid.display = room.charts > 0
+        self._grid.styles.grid_size_columns = room.across
+        self._grid.styles.height = -(-room.charts // room.across) * room.chart_height
+        for place, view in enumerate(self._charts):
+            view.display = place < room.charts
+            view.styles.height = room.chart_height
 
     # Keys
 
@@ -253,7 +258,7 @@ class DetailScreen(MonitorScreen):
     def act_open(self) -> None:
         focused = self.focused
         if isinstance(focused, SectionsView) or self.table is None:
-            self.query_one(SectionsView).follow()
+            self._sections.follow()
         else:
             super().act_open()
 
@@ -262,7 +267,7 @@ class DetailScreen(MonitorScreen):
         detail = self.detail
         texts = [f"{title}\n{text}" for title, text in detail.texts]
         mend = [detail.why.command] if detail.why is not None and detail.why.command else []
-        parts = [detail.title, detail.summary, *mend, "", self.query_one(SectionsView).text, *texts]
+        parts = [detail.title, detail.summary, *mend, "", self._sections.text, *texts]
         self.app.copy_to_clipboard("\n".join(parts))
         self.notify("All of it is in the clipboard of your terminal, if it has one (OSC 52)", timeout=3, markup=False)
 
@@ -272,11 +277,11 @@ class DetailScreen(MonitorScreen):
         focused = self.focused
         return focused if isinstance(focused, SectionsView | TextView) else None
 
-    def on_sections_view_followed(self, event: SectionsView.Followed) -> None:
+    async def on_sections_view_followed(self, event: SectionsView.Followed) -> None:
         event.stop()
         row = self.world.find(event.table, event.key)
         if row is not None:
-            self.monitor.open_row(row)
+            await self.monitor.open_row(row)
         else:
             self.notify(f"{event.key[-1]} is not known any more", severity="warning", timeout=3, markup=False)
 

@@ -42,18 +42,18 @@ class HelpScreen(ModalScreen[None]):
     }
     """
 
-    def __init__(self, title: str, measures: str, columns: Sequence[Column[Any]], keys: Sequence[Key]) -> None:
-        super().__init__()
-        self._title = title
-        self._parts = [Part("", words=measures), Part("Keys here", [Entry(key.shown, key.help) for key in keys])]
+    def begin(self, title: str, measures: str, columns: Sequence[Column[Any]], keys: Sequence[Key]) -> None:
+        """Say this, from its top."""
+        self.query_one("#box").border_title = f"Help: {title}"
+        parts = [Part("", words=measures), Part("Keys here", [Entry(key.shown, key.help) for key in keys])]
         if columns:
-            self._parts.append(Part("Columns", [Entry(column.heading, column.definition) for column in columns]))
+            parts.append(Part("Columns", [Entry(column.heading, column.definition) for column in columns]))
+        self.query_one(ManualView).show(parts)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
-            box.border_title = f"Help: {self._title}"
             box.border_subtitle = "Escape closes"
-            yield ManualView(self._parts)
+            yield ManualView()
 
     def action_move(self, lines: int) -> None:
         self.query_one(ManualView).move_by(lines)

@@ -1,10 +1,9 @@
-"""Which detail opens for which row."""
+"""Of which row the detail opens."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snqmon.model.details import detail_of
 from snqmon.model.rows import PairRow
 from snqmon.screens.detail import DetailScreen
 
@@ -14,14 +13,11 @@ if TYPE_CHECKING:
     from snqmon.screens.base import MonitorScreen
 
 
-def detail_screen(world: World, row: Row, *, within: MonitorScreen | None) -> MonitorScreen | None:
+def detailed(world: World, row: Row, *, within: MonitorScreen | None) -> Row | None:
     """None = there is no more to be said of it. `within`: the screen on which the row was chosen."""
     if isinstance(row, PairRow):
-        opened = _of_pair(world, row, within)
-        if opened is None:
-            return None
-        row = opened
-    return DetailScreen(row, detail_of(world, row))
+        return _of_pair(world, row, within)
+    return row
 
 
 def _of_pair(world: World, pair: PairRow, within: MonitorScreen | None) -> Row | None:

@@ -37,6 +37,10 @@ class WorstFirst(TableView[R]):
         return super()._sorted(rows) if self.sort else rows
 
 
+class _Panels(Container):
+    BLANK = True
+
+
 class OverviewScreen(MonitorScreen):
     AUTO_FOCUS = "#queues"
     title_words = "Overview"
@@ -70,9 +74,9 @@ class OverviewScreen(MonitorScreen):
 
     def body(self) -> ComposeResult:
         yield GlanceBar(classes="body")
-        with Container(id="panels", classes="body"):
+        with _Panels(id="panels", classes="body"):
             yield self._panel("daemons")
-            with Container(id="top"):
+            with _Panels(id="top"):
                 yield self._panel("queues")
                 yield self._panel("sites")
             yield self._panel("workers")

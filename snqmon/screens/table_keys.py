@@ -70,13 +70,13 @@ class TableKeys(Screen[None]):
             return None
         return next((line.row for line in places_of(row)), None)
 
-    def act_jump(self) -> None:
+    async def act_jump(self) -> None:
         """Open what it is about, without its own detail in between."""
         if (place := self.leads_to) is None:
             return
         row = self.world.find(*place)
         if row is not None:
-            self.monitor.open_row(row)
+            await self.monitor.open_row(row)
         else:
             self.notify(f"{place[1][-1]} is not known any more", severity="warning", timeout=3, markup=False)
 
@@ -86,9 +86,9 @@ class TableKeys(Screen[None]):
         if event.is_double:
             event.table.open()
 
-    def on_fact_table_opened(self, event: FactTable.Opened) -> None:
+    async def on_fact_table_opened(self, event: FactTable.Opened) -> None:
         event.stop()
-        self.monitor.open_row(event.row)
+        await self.monitor.open_row(event.row)
 
     # Order and choice
 

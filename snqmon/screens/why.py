@@ -44,15 +44,18 @@ class WhyScreen(ModalScreen[None]):
     }
     """
 
-    def __init__(self, title: str, ask: Callable[[], Answer | None]) -> None:
+    _ask: Callable[[], Answer | None]
+    _command = ""
+
+    def begin(self, title: str, ask: Callable[[], Answer | None]) -> None:
         """`ask`: what the facts say now; None = nothing can be said any more."""
-        super().__init__()
-        self._title, self._ask = title, ask
-        self._command = ""
+        self._ask = ask
+        self.query_one("#title", Static).update(title)
+        self._look()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            yield Static(self._title, id="title", markup=False)
+            yield Static(id="title", markup=False)
             yield Static(id="cause", markup=False)
             yield Static(id="sentence", markup=False)
             yield Static(id="label", markup=False)
@@ -60,12 +63,15 @@ class WhyScreen(ModalScreen[None]):
             yield Static("y copies the command   Escape closes", id="keys", markup=False)
 
     def on_mount(self) -> None:
-        self._look()
-        self.set_interval(_AGAIN_SECONDS, self._look)
+        self.set_interval(_AGAIN_SECONDS, self._look_again)
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self._command)
         self.notify("The command is in the clipboard of your terminal, if it has one (OSC 52)", timeout=3, markup=False)
+
+    def _look_again(self) -> None:
+        if self.is_active:
+            self._look()
 
     def _look(self) -> None:
         answer = self._ask()

@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from snqmon.model.cells import PLAIN_SIGNS, SIGNS, Cell, Grade
 from snqmon.model.columns import Column, Key, Row, shown
-from snqmon.widgets.painting import OF_GRADE, cells, fit
+from snqmon.widgets.painting import OF_GRADE, Painted, cells, fit
 from snqmon.widgets.palette import Palette
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class _Line(NamedTuple):
     """Places of cells whose grade has just changed."""
 
 
-class FactTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
+class FactTable(ScrollView, Painted, Generic[R], can_focus=True, inherit_bindings=False):
     DEFAULT_CSS = """
     FactTable { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     """
@@ -114,6 +114,14 @@ class FactTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._drawn: tuple[object, ...] = ()
 
     # What it is shown
+
+    def begin(self, view: TableView[R]) -> None:
+        """It is another table from now on, to be seen from its top (of a tail: its end) at the next `show`."""
+        self.view = view
+        self.is_at_rest = True
+        self._drawn = ()
+        self._lines.clear()
+        self._lit.clear()
 
     def show(self, rows: Iterable[R], now: float, *, is_fleet: bool = False) -> None:
         """Draw what the view makes of these rows. `now` is the view's clock; `is_fleet`: there are several daemons."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 
-from snqmon.widgets.painting import Piece, cells, strip
+from snqmon.widgets.painting import Painted, Piece, cells, strip
 from snqmon.widgets.palette import Palette
 
 if TYPE_CHECKING:
@@ -34,17 +34,25 @@ class Part(NamedTuple):
     """Before the entries."""
 
 
-class ManualView(ScrollView, can_focus=True, inherit_bindings=False):
+class ManualView(ScrollView, Painted, can_focus=True, inherit_bindings=False):
     DEFAULT_CSS = (
         "ManualView { height: auto; overflow-x: hidden; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }"
     )
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._parts = parts
+        self._parts: Sequence[Part] = ()
         self._palette = Palette(self)
         self._lines: list[list[Piece]] = []
         self._heights: dict[int, int] = {}
+
+    def show(self, parts: Sequence[Part]) -> None:
+        """Show these from now on, from the top."""
+        self._parts = parts
+        self._heights.clear()
+        self._fold()
+        self.scroll_to(y=0, animate=False, force=True)
+        self.refresh(layout=True)
 
     @property
     def page(self) -> int:
@@ -60,6 +68,9 @@ class ManualView(ScrollView, can_focus=True, inherit_bindings=False):
         return self._heights[width]
 
     def on_resize(self) -> None:
+        self._fold()
+
+    def _fold(self) -> None:
         width = self.scrollable_content_region.width
         self._lines = folded(self._parts, width)
         self.virtual_size = Size(width, len(self._lines))

@@ -60,7 +60,31 @@ def fit(text: str, width: int, *, is_right: bool = False, more: str = "…") -> 
     return set_cell_size(text, width - len(more)) + more
 
 
-class Lines(Widget):
+class _NothingKept:
+    """In the place of a strip's memory of how it was divided. A strip that is not divided remembers itself, so that it
+    is a cycle: a thousand objects in each second that only the garbage collector would find."""
+
+    def get(self, _key: object) -> None:
+        return None
+
+    def __setitem__(self, _key: object, _value: object) -> None:
+        pass
+
+
+_NOTHING_KEPT: Final = _NothingKept()
+
+
+class Painted(Widget):
+    """Base of what is drawn often: what is drawn over leaves no garbage. The last base: Textual styles by the first."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        strips = super().render_lines(crop)
+        for strip in strips:
+            strip._divide_cache = _NOTHING_KEPT  # type: ignore[assignment]
+        return strips
+
+
+class Lines(Painted):
     """A few lines of pieces. A click on a piece with an action runs it."""
 
     DEFAULT_CSS = "Lines { height: 1; }"

@@ -10,7 +10,7 @@ from textual.scroll_view import ScrollView
 
 from snqmon.charts.blocks import Place, height_of, pack
 from snqmon.model.cells import PLAIN_SIGNS, SIGNS
-from snqmon.widgets.painting import OF_GRADE, Piece, cells, fit, strip, width_of
+from snqmon.widgets.painting import OF_GRADE, Painted, Piece, cells, fit, strip, width_of
 from snqmon.widgets.palette import Palette
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MARGIN: Final = 1
 
 
-class SectionsView(ScrollView, can_focus=True, inherit_bindings=False):
+class SectionsView(ScrollView, Painted, can_focus=True, inherit_bindings=False):
     DEFAULT_CSS = """
     SectionsView { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
     """
@@ -50,6 +50,11 @@ class SectionsView(ScrollView, can_focus=True, inherit_bindings=False):
         self._cursor: Line | None = None
 
     # What it is shown
+
+    def begin(self) -> None:
+        """What is shown next is about another thing: from the top, on no line."""
+        self._cursor = None
+        self.move_to(0)
 
     def show(self, sections: Sequence[Section]) -> None:
         """Show these from now on; where one has scrolled to, and the line one is on, stay."""

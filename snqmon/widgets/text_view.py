@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 
-from snqmon.widgets.painting import Piece, cells, strip
+from snqmon.widgets.painting import Painted, Piece, cells, strip
 from snqmon.widgets.palette import Palette
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
 
-class TextView(ScrollView, can_focus=True, inherit_bindings=False):
+class TextView(ScrollView, Painted, can_focus=True, inherit_bindings=False):
     """Lines that are too long go on in the next one, indented, so that nothing is cut."""
 
     DEFAULT_CSS = """
@@ -28,6 +28,10 @@ class TextView(ScrollView, can_focus=True, inherit_bindings=False):
         self._palette = Palette(self)
         self._source: list[Piece] = []
         self._lines: list[Piece] = []
+
+    def begin(self) -> None:
+        """What is shown next is about another thing: from the top."""
+        self.move_to(0)
 
     def show(self, lines: Iterable[Piece]) -> None:
         """Show these from now on; where one has scrolled to stays."""

@@ -37,8 +37,9 @@ class Crowd:
             yield depth(*pair, ready=self._handled[pair] % 40, lag_seconds=float(self._handled[pair] % 25))
         for name in self.queues:
             yield queue(name, in_per_second=12.0, out_per_second=11.5, lag_seconds=24.0, lag_at=NOON)
+        each = sum(self._handled.values()) // max(1, self.workers)
         for number in range(1, self.workers + 1):
-            yield self._worker(number)
+            yield self._worker(number, each)
 
     def tell(self, feed: ToldFeed, *, busy: float = 1.0) -> None:
         feed.tell(*self.facts(busy=busy), daemon=self.daemon)
@@ -53,10 +54,9 @@ class Crowd:
             run_seconds=handled * 0.02, wait_seconds=handled * 0.1,
         )  # fmt: skip
 
-    def _worker(self, number: int) -> WorkerFact:
-        total = sum(self._handled.values()) // max(1, self.workers)
+    def _worker(self, number: int, handled: int) -> WorkerFact:
         site = self.sites[number % len(self.sites)]
         return worker(
             number, phase="handling", running=1, queue=self.queues[number % len(self.queues)], site=site, item=number,
-            handled=total, rss_bytes=60 << 20, memory_limit_bytes=256 << 20, cpu_seconds=total * 0.01,
+            handled=handled, rss_bytes=60 << 20, memory_limit_bytes=256 << 20, cpu_seconds=handled * 0.01,
         )  # fmt: skip

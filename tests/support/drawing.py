@@ -2,7 +2,7 @@
 
 Textual's own tests take a process for idle that uses little processor time: that takes 20 ms for each key at the least,
 and on a busy machine, where a process gets little, it is not so. What an app still has to do can be seen instead: its
-messages, its callbacks, and what its screen has not drawn.
+messages, its callbacks, and what its screens have not drawn.
 """
 
 from __future__ import annotations
@@ -35,9 +35,14 @@ async def drawn(app: App[Any]) -> None:
             if app._exit:
                 return
             app.screen._on_timer_update()
-            is_busy = app._batch_count or _is_dirty(app.screen) or any(map(_has_messages, [app, *app._registry]))
+            is_busy = (
+                app._batch_count
+                or _is_dirty(app.screen)
+                or any(screen._dirty_widgets for screen in app._background_screens)  # behind a dialog
+                or any(map(_has_messages, [app, *app._registry]))
+            )
             calm = 0 if is_busy else calm + 1
-            await asyncio.sleep(0.001 if app._batch_count else 0)  # a batch is ended by a timer
+            await asyncio.sleep(0.001 if is_busy else 0)  # timers end batches, and draw what is behind
 
 
 def _has_messages(pump: MessagePump) -> bool:

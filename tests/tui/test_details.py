@@ -239,7 +239,7 @@ async def test_without_dots_everything_is_ascii() -> None:
 async def test_a_daemon_opens_too() -> None:
     async with opened(scene(20)) as screen:
         (daemon,) = screen.app.world.daemons()
-        screen.app.open_row(daemon)
+        await screen.app.open_row(daemon)
         await screen.settle()
 
         for words in ("daemon main@web1", "Store", "Hub", "Heard here", "lag · seconds"):
