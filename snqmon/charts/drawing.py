@@ -108,7 +108,9 @@ def _scale(chart: Chart, most: float | None, rows: int) -> Scale:
 def _title(chart: Chart, scale: Scale, most: float | None, width: int, *, is_ascii: bool) -> Line:
     """Title, unit, a legend when there is more than one line, and at the right the scale and the highest value."""
     dot = "-" if is_ascii else "·"
-    found: Line = [Piece(chart.title, "bold"), Piece(f" {dot} {chart.unit}", "dim")]
+    found: Line = [Piece(chart.title, "bold")]
+    if chart.unit != chart.title:
+        found.append(Piece(f" {dot} {chart.unit}", "dim"))
     if len(chart.series) > 1:
         for number, series in enumerate(chart.series):
             style = STYLES[number]

@@ -110,13 +110,22 @@ def test_a_site_and_a_worker_say_how_their_connections_are() -> None:
     section = next(each for each in site.sections if each.title == "Connections")
 
     assert [(line.label, line.cell.text, line.cell.grade) for line in section.lines] == [
-        ("b@a.example", "xmpp backing off for 4m10s, 0 unacknowledged, 0 sent: refused", Grade.ACT),
+        ("b@a.example", "xmpp backing off for 4m10s: refused, 0 unacknowledged, 0 sent", Grade.ACT),
         ("a@a.example", "xmpp connected for 1h00m, ping 2.0ms, 2 unacknowledged, 1,500 sent", Grade.GOOD),
     ]
     assert list(text_of(opened(world, "workers", ("main@host", "main.1")))["Connections"]) == [
         "b@a.example", "a@a.example"
     ]  # fmt: skip
     assert list(text_of(opened(world, "workers", ("main@host", "main.2")))["Connections"]) == ["c@c.example"]
+
+
+@pytest.mark.parametrize(("state", "place"), [("connected", -1), ("backing off", 0)])
+def test_connections_stand_first_while_one_is_away_and_else_below_what_is_in_columns(state: str, place: int) -> None:
+    world = world_of(queue(), depth(), worker(1), connection("a@a.example", site="a.example", state=state))
+
+    for kind, key in (("sites", ("main@host", "a.example")), ("workers", ("main@host", "main.1"))):
+        titles = [section.title for section in opened(world, kind, key).sections]
+        assert titles[place] == "Connections"
 
 
 def test_of_many_connections_those_that_are_gone_are_told_and_the_others_counted() -> None:

@@ -9,7 +9,7 @@ from snqmon.model.cells import Cell, Grade
 from snqmon.model.details.base import Line, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from snqd.telemetry.facts import ConnectionFact
     from snqmon.model.moment import Moment
@@ -39,12 +39,20 @@ def connections(moment: Moment, *, site: str | None = None, worker: str | None =
     return Section("Connections", tuple(lines), columns=0)
 
 
+def around(sections: Sequence[Section], connections: Section) -> list[Section]:
+    """The sections of a detail with its connections: first when one is away, which is what one has come for; else last,
+    for they are as wide as the screen, and what stands in columns stands better together.
+    """
+    is_away = any(line.cell.grade > Grade.GOOD for line in connections.lines)
+    return [connections, *sections] if is_away else [*sections, connections]
+
+
 def _connection_line(fact: ConnectionFact, moment: Moment) -> Line:
     ping = f", ping {formats.timing(fact.ping_seconds)}" if fact.ping_seconds >= 0 else ""
     said = f": {formats.one_line(fact.problem)}" if fact.problem else ""
     words = (
-        f"{fact.service} {fact.state} for {formats.duration(moment.age(fact.since))}{ping}, "
-        f"{formats.count(fact.unacknowledged)} unacknowledged, {formats.count(fact.sent)} sent{said}"
+        f"{fact.service} {fact.state} for {formats.duration(moment.age(fact.since))}{said}{ping}, "
+        f"{formats.count(fact.unacknowledged)} unacknowledged, {formats.count(fact.sent)} sent"
     )
     definition = f"A connection that {fact.worker} keeps, and what went through it since that worker's process began."
     return Line(formats.one_line(fact.name), Cell(words, _STATES.get(fact.state, Grade.LOOK)), definition)

@@ -18,7 +18,7 @@ from snqmon.model.details.base import (
     some,
     timings,
 )
-from snqmon.model.details.connections import connections
+from snqmon.model.details.connections import around, connections
 from snqmon.model.details.happened import happened, running
 from snqmon.model.tables import SITES, pairs_table
 
@@ -38,9 +38,14 @@ def site_detail(world: World, row: SiteRow) -> Detail:
         key=row.key,
         grade=row.grade,
         summary=why.sentence if why is not None else _neighbour(row),
-        sections=some([_now(row), _shares(row), timings(row), running(row.moment, site=row.site),
-                       connections(row.moment, site=row.site), outcomes(row), peaks(row.track.courses),
-                       happened(world, row.daemon, site=row.site)]),
+        sections=some([
+            *around(
+                [_now(row), _shares(row), timings(row), running(row.moment, site=row.site), outcomes(row),
+                 peaks(row.track.courses)],
+                connections(row.moment, site=row.site),
+            ),
+            happened(world, row.daemon, site=row.site),
+        ]),
         charts=flow_charts(row),
         why=why,
         table=pairs_table(daemon=row.daemon, site=row.site),
@@ -59,7 +64,7 @@ def _now(row: SiteRow) -> Section:
 def _shares(row: SiteRow) -> Section:
     """Whether it is a noisy neighbour."""
     keys = ("slots_share", "handled_share", "failures_share", "slots_share_ever")
-    labels = ("running time", "items", "failures", "time since boot")
+    labels = ("running time", "items", "failures", "since boot")
     lines = [column_line(SITES, key, row, label) for key, label in zip(keys, labels, strict=True)]
     lines.append(column_line(SITES, "slots", row, "workers now"))
     lines.append(line("seconds", formats.duration(row.run_seconds), definition="Running time since the daemon's boot."))

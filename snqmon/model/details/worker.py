@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from snqmon.model import formats
 from snqmon.model.cells import Cell, Grade
 from snqmon.model.details.base import Chart, Detail, Line, Section, column_line, counted, line, some
-from snqmon.model.details.connections import connections
+from snqmon.model.details.connections import around, connections
 from snqmon.model.tables import WORKERS
 
 if TYPE_CHECKING:
@@ -27,11 +27,8 @@ def worker_detail(_world: World, row: WorkerRow) -> Detail:
         summary=_summary(row),
         sections=some(
             [
-                _now(row),
-                connections(row.moment, worker=row.worker),
-                _memory(row),
+                *around([_now(row), _memory(row), _outcomes(row)], connections(row.moment, worker=row.worker)),
                 _growth(row),
-                _outcomes(row),
                 _life(row),
             ]
         ),
