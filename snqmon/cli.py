@@ -7,6 +7,7 @@ extra that `--once` does without.
 from __future__ import annotations
 
 import difflib
+import gc
 import os
 import sys
 from importlib.util import find_spec
@@ -30,6 +31,8 @@ ERROR, USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 DEBUG_VARIABLE: Final = "SNQMON_DEBUG"
 ESCAPE_MILLISECONDS: Final = "25"
 """How long Escape may turn out to be the begin of another key, unless $ESCDELAY says so; 100 would be Textual's."""
+_BEGINNING: Final = (200_000, 10, 10)
+"""Thresholds of the garbage collector until the first picture (`Collector` has its own): what is imported stays."""
 SCREENS_MISSING: Final = "the screens need the package textual, and it is not installed: pip install 'snqd[monitor]'"
 WEB_MISSING: Final = "--web needs the package textual-serve, and it is not installed: pip install 'snqd[monitor]'"
 
@@ -215,6 +218,7 @@ def _show(options: Options) -> int:
     if not has_screen and "TEXTUAL_DRIVER" not in os.environ:  # which is how a page of --web is drawn
         raise SnqdError("the screens need a terminal, and this is none: 'snqmon --once' prints a summary for scripts")
     os.environ.setdefault("ESCDELAY", ESCAPE_MILLISECONDS)
+    gc.set_threshold(*_BEGINNING)
     from snqmon.app import Monitor
 
     monitor = Monitor(options)
