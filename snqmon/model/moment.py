@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from snqd.telemetry.daemon_view import DaemonView
+    from snqd.telemetry.facts import MemoryFact
     from snqmon.model.history import DaemonHistory
     from snqmon.model.thresholds import Thresholds
 
 
 class Moment:
-    __slots__ = (
-        "at",
-        "history",
-        "is_measured",
-        "key",
-        "now",
-        "signs",
-        "silence_seconds",
-        "there",
-        "thresholds",
-        "view",
-    )
-
     def __init__(self, history: DaemonHistory, thresholds: Thresholds, now: float, signs: str) -> None:
         """`now`: by the clock that the fleet is folded with; `signs`: the alphabet of sparklines."""
         view = history.view
@@ -42,6 +33,14 @@ class Moment:
         daemon = view.daemon
         self.is_measured = daemon is None or not daemon.dialect
         """Whether depths, lags, times and memory are told at all: the pings of a legacy daemon know nothing of them."""
+
+    @cached_property
+    def memory(self) -> Mapping[str, Sequence[MemoryFact]]:
+        """Of each worker of which it is told, by queue: the one whose handler grew most first."""
+        found: dict[str, list[MemoryFact]] = {}
+        for fact in sorted(self.view.memory.values(), key=lambda fact: -fact.grown_bytes):
+            found.setdefault(fact.worker, []).append(fact)
+        return found
 
     def age(self, at: float) -> float | None:
         """How long ago a moment of the daemon's clock was; None = there was none."""

@@ -12,6 +12,8 @@ from snqmon.model.sparkline import trend_line
 from snqmon.model.thresholds import state_grade
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from snqd.telemetry.facts import MemoryFact, WorkerFact
     from snqmon.model.columns import Key
     from snqmon.model.moment import Moment
@@ -158,11 +160,10 @@ class WorkerRow:
         """`4m10s ago: killed by signal 9`; empty = none has ended."""
         return f"{duration(self.exit_seconds)} ago: {self.exit_reason}" if self.fact.exit_at else ""
 
-    @cached_property
-    def memory(self) -> tuple[MemoryFact, ...]:
+    @property
+    def memory(self) -> Sequence[MemoryFact]:
         """By queue, the one whose handler grew most first."""
-        found = (fact for fact in self.moment.view.memory.values() if fact.worker == self.fact.worker)
-        return tuple(sorted(found, key=lambda fact: -fact.grown_bytes))
+        return self.moment.memory.get(self.fact.worker, ())
 
     @property
     def limit_in_seconds(self) -> float:
@@ -183,17 +184,17 @@ class WorkerRow:
             return Grade.GOOD
         return max(Grade.GOOD, self.moment.thresholds.silence_seconds.grade(self.silence_seconds))
 
-    @property
+    @cached_property
     def memory_grade(self) -> Grade:
         thresholds = self.moment.thresholds
         now = thresholds.memory(self.fact.rss_bytes, self.fact.memory_limit_bytes)
         return max(now, thresholds.memory_forecast(self.limit_in_seconds))
 
-    @property
+    @cached_property
     def deaths_grade(self) -> Grade:
         return self.moment.thresholds.respawns.grade(self.deaths)
 
-    @property
+    @cached_property
     def grade(self) -> Grade:
         if self.is_gone:
             return Grade.DIM
