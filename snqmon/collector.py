@@ -1,9 +1,9 @@
 """`Collector`: Python's garbage collector looks at everything there is only while nobody waits for the screen.
 
 With thousands of sites such a look takes longer than a key may. So what there is is frozen, which is not looked at. Of
-what comes later only the youngest is looked at by itself, which is cheap, and enough: what is drawn leaves no cycles,
-and screens that are closed are kept. While nobody has pressed a key for a while, everything is looked at, and frozen
-anew.
+what comes later the youngest is looked at as ever, and all of it once in a while, which is short: screens that are
+closed are kept, and what is drawn leaves few cycles. While nobody has pressed a key for a while, everything is looked
+at, and frozen anew.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 CALM_SECONDS: Final = 10.0
 """Since the last key."""
+OFTEN_SECONDS: Final = 10.0
+"""Between two looks at what is new."""
 SELDOM_SECONDS: Final = 120.0
 """Between two looks at everything."""
 LONGEST_SECONDS: Final = 900.0
 """Somebody who presses keys all the time waits once in so long."""
 _YOUNG: Final = (20_000, 50, 1_000_000)
-"""Thresholds of the collector: young objects are looked at as ever, though not several times a tick; old ones never."""
+"""Of the collector: young objects are looked at as ever, though not several times a tick; old ones when we say."""
 
 
 class Collector:
@@ -31,7 +33,7 @@ class Collector:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._touched_at = -inf
-        self._looked_at = 0.0
+        self._new_at = self._all_at = 0.0
         self._before: tuple[int, int, int] | None = None
 
     def begin(self) -> None:
@@ -40,7 +42,7 @@ class Collector:
             self._before = gc.get_threshold()
             gc.set_threshold(*_YOUNG)
             gc.freeze()
-            self._looked_at = self._clock()
+            self._new_at = self._all_at = self._clock()
 
     def touched(self) -> None:
         """Somebody is there."""
@@ -52,11 +54,14 @@ class Collector:
         is_calm = now - self._touched_at >= CALM_SECONDS
         if self._before is None:
             return
-        if now - self._looked_at >= (SELDOM_SECONDS if is_calm else LONGEST_SECONDS):
+        if now - self._all_at >= (SELDOM_SECONDS if is_calm else LONGEST_SECONDS):
             gc.unfreeze()
             gc.collect()
             gc.freeze()
-            self._looked_at = now
+            self._new_at = self._all_at = now
+        elif now - self._new_at >= OFTEN_SECONDS:
+            gc.collect()
+            self._new_at = now
 
     def end(self) -> None:
         """Leave it as it was found."""

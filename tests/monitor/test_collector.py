@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqmon.collector import CALM_SECONDS, LONGEST_SECONDS, SELDOM_SECONDS, Collector
+from snqmon.collector import CALM_SECONDS, LONGEST_SECONDS, OFTEN_SECONDS, SELDOM_SECONDS, Collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,14 +41,21 @@ def collector(clock: Clock) -> Iterator[Collector]:
     found.end()
 
 
-def test_what_is_young_and_in_cycles_is_freed_also_while_keys_are_pressed(collector: Collector, clock: Clock) -> None:
-    left = weakref.ref(Node())
-    kept: list[list[int]] = []
-    while left() is not None and len(kept) < 1_000_000:
-        kept.append([len(kept)])
-        collector.touched()
-        collector.turn()
+def garbage() -> weakref.ref[Node]:
+    return weakref.ref(Node())
 
+
+def test_what_is_new_and_in_cycles_is_freed_soon_also_while_keys_are_pressed(
+    collector: Collector, clock: Clock
+) -> None:
+    left = garbage()
+    clock.now += OFTEN_SECONDS - 1
+    collector.touched()
+    collector.turn()
+    assert left() is not None
+
+    clock.now += 1
+    collector.turn()
     assert left() is None
 
 
