@@ -238,7 +238,7 @@ class Link:
         condition, text = error["condition"], error["text"]
         words = f"{condition}: {text}" if text else str(condition)
         if condition == "conflict":
-            words += f": is another program connected as {self._account.name}, or another daemon of this store?"
+            words += f": is another program connected as {self._account.name}, or a daemon on another store?"
         refused = ("conflict", "host-unknown", "not-authorized", "policy-violation", "invalid-from")
         self._problem = LinkLost(f"{self._where()} ended the stream: {words}", is_refused=condition in refused)
 

@@ -244,7 +244,7 @@ def xmpp_worker(daemon: Daemon) -> Any:
     return worker
 
 
-def test_a_site_that_is_declared_meanwhile_is_connected_and_one_that_changes_anew(
+def test_a_site_is_connected_anew_and_disconnected_as_it_is_declared_meanwhile(
     make_daemon: MakeDaemon, sqlite_place: Place, server: Prosody, tmp_path: Path
 ) -> None:
     server.start()
@@ -265,8 +265,19 @@ def test_a_site_that_is_declared_meanwhile_is_connected_and_one_that_changes_ane
         "xmppout", f"<message to='bob@{OTHER_HOST}'><body>x</body></message>", codec="xml", site="a.example"
     )
     sqlite_place.wait_empty()
+    declare(sites, server, enabled=False)
+    wait_until(lambda: refused(sqlite_place), "a site that is switched off sends nothing more")
+    assert "site 'a.example' has no XMPP" in str(sqlite_place.dead()[0].last_error)
+    declare(sites, server)
+    daemon.wait_events("ConnectionUp", 3)
     assert daemon.events("ConnectionDown") == []
     assert daemon.stop() == 0
+
+
+def refused(place: Place) -> bool:
+    place.enqueue("xmppout", f"<message to='bob@{OTHER_HOST}'><body>y</body></message>", codec="xml", site="a.example")
+    place.wait_empty()
+    return bool(place.dead())
 
 
 def declare(sites: Path, server: Prosody, **changes: Any) -> None:
