@@ -134,6 +134,9 @@ async def test_a_ping_measures_the_way_and_others_are_answered(kind: str, shared
         refusal = await asyncio.to_thread(bob.wait, lambda stanza: stanza.get("id") == "q1")
         assert refusal.get("type") == "error"
         await worker.send(BOB, "and stanzas that the library sends are counted")
+        assert (worker.connection.fact.connects, worker.told("ConnectionDown")) == (1, []), (
+            "or the numbers would differ"
+        )
 
 
 async def test_a_server_that_is_down_is_told_once_and_what_waits_is_sent_when_it_is_up(
