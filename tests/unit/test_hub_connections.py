@@ -81,3 +81,5 @@ def test_a_single_group_has_one_worker_beside_the_others(
 
     assert max(1, wiring.crew(config).threads or 0) == workers
     assert (wiring.groups_of(config, 1), wiring.groups_of(config, 2)) == (first, second)
+    assert wiring.duties_of(config, 1) == (first if "xmpp" in first else ())
+    assert wiring.duties_of(config, 2) == ()
