@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     MakeDaemon = Callable[..., Daemon]
 
 pytestmark = pytest.mark.fork
-TAKEOVER_SECONDS = 3
+TAKEOVER_SECONDS = 9
+"""Two thirds of it must be longer than a busy machine keeps a worker from renewing, or the first one leaves unasked."""
 SOURCE = """
 class Link(Handler, Service):
     queue = "out"
@@ -86,7 +87,7 @@ def test_the_second_stands_by_and_takes_over_when_the_first_is_killed(
 
     first.kill_group()
     killed_at = time.monotonic()
-    begun = [fact["n"] for fact in second.wait_facts("began", 4)]
+    begun = [fact["n"] for fact in second.wait_facts("began", 4, seconds=60)]
     assert time.monotonic() - killed_at < TAKEOVER_SECONDS + 30
     assert begun == [0, 1, 2, 3], "what the first had claimed comes before what waits"
     taken = second.wait_event("WorkerOnDuty")
@@ -102,7 +103,7 @@ def test_the_second_stands_by_and_takes_over_when_the_first_is_killed(
 def test_what_a_host_that_is_gone_had_claimed_comes_before_what_waits(
     make_daemon: MakeDaemon, postgres_place: Place
 ) -> None:
-    """Nobody sees whether a process of another host is dead. Its items are leased for a minute, its duty for 3 s."""
+    """Nobody sees whether a process of another host is dead. Its items are leased for a minute, its duty for 9 s."""
     place = postgres_place
     first = make_daemon(place, SOURCE, daemon=settings("first"), folder="first")
     place.enqueue_all([new_item("out", n) for n in range(10)])
@@ -110,11 +111,11 @@ def test_what_a_host_that_is_gone_had_claimed_comes_before_what_waits(
     first.kill_group()
     elsewhere = "'elsewhere' || substring({0} from '/.*/') || '0badc0de'"
     place.sql(f"UPDATE queue_item SET claimed_by = {elsewhere.format('claimed_by')} WHERE claimed_by IS NOT NULL")
-    place.sql(f"UPDATE group_duty SET claimant = {elsewhere.format('claimant')}, until = now() + interval '3 seconds'")
+    place.sql(f"UPDATE group_duty SET claimant = {elsewhere.format('claimant')}, until = now() + interval '9 seconds'")
 
     second = make_daemon(place, SOURCE, daemon=settings("second"), folder="second")
     second.wait_event("WorkerStandsBy")
-    assert [fact["n"] for fact in second.wait_facts("began", 4)] == [0, 1, 2, 3]
+    assert [fact["n"] for fact in second.wait_facts("began", 4, seconds=60)] == [0, 1, 2, 3]
     reclaimed = second.wait_event("ItemsReclaimed")
     assert (reclaimed["count"], reclaimed["reason"]) == (4, "second.1 has taken over")
     second.open_gate("out")
@@ -149,14 +150,14 @@ def test_who_cannot_reach_the_store_stops_serving_before_another_begins(
     daemon = make_daemon(postgres_place, SOURCE, daemon=settings("first"), folder="first")
     daemon.wait_fact("opened")
     postgres_place.sql(
-        "UPDATE group_duty SET claimant = 'elsewhere/other.1/7.7/0badc0de', until = now() + interval '4 s'"
+        "UPDATE group_duty SET claimant = 'elsewhere/other.1/7.7/0badc0de', until = now() + interval '12 s'"
     )
 
     daemon.wait_fact("closed")
     exited = daemon.wait_event("WorkerExited")
     assert "elsewhere/other.1/7.7/0badc0de serves group xmpp now" in exited["reason"]
     daemon.wait_event("WorkerStandsBy", claimant="elsewhere/other.1/7.7/0badc0de")
-    daemon.wait_facts("opened", 2)
+    daemon.wait_facts("opened", 2, seconds=60)
 
 
 @pytest.mark.pg
@@ -168,8 +169,8 @@ def test_a_store_that_hangs_costs_the_duty_in_time(make_daemon: MakeDaemon, post
     assert database is not None
     with psycopg.connect(database.url) as connection:
         connection.execute("LOCK TABLE group_duty")
-        exited = daemon.wait_event("WorkerExited")
-        assert "could not tell the store for 2 s that it serves group xmpp" in exited["reason"]
+        exited = daemon.wait_event("WorkerExited", seconds=60)
+        assert "could not tell the store for 6 s that it serves group xmpp" in exited["reason"]
     daemon.wait_facts("opened", 2)
 
 

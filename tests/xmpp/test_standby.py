@@ -29,7 +29,7 @@ STANZAS = 3000
 
 
 def serving(name: str) -> dict[str, object]:
-    return {"name": name, "serve": ["xmpp"], "takeover_seconds": 3}
+    return {"name": name, "serve": ["xmpp"], "takeover_seconds": 9}
 
 
 @pytest.mark.parametrize("kind", ["client", "component"])
@@ -50,7 +50,7 @@ def test_the_second_host_takes_over_and_no_stanza_is_lost_or_out_of_order(
         wait_until(lambda: len(bob.messages()) > STANZAS / 10, "the first sends")
         first.kill_group()
         came = bob.messages()
-        second.wait_event("ConnectionUp")
+        second.wait_event("ConnectionUp", seconds=60)
         place.wait_empty()
         wait_until(lambda: len(set(bob.messages())) == STANZAS, "all have come")
         bodies = [int(body) for body in bob.messages()]
