@@ -81,7 +81,7 @@ def _flat(config: Config, *, is_redacted: bool = True) -> dict[str, Any]:
             for name, value in entry._asdict().items():
                 key = f"{prefix}.{entry_name}.{name}"
                 if isinstance(value, Mapping):
-                    found[key] = redact_settings(value) if is_redacted else dict(value)
+                    found[key] = redact_settings(dict(value)) if is_redacted else dict(value)
                 elif value is not None:
                     found[key] = redacted(key, value) if is_redacted else value
     for free in FREE_FORM:

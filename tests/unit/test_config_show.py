@@ -83,3 +83,16 @@ def test_a_difference_is_told_key_by_key_and_a_secret_only_as_changed() -> None:
         "queue.q.group: g -> (unset)",
     )
     assert diff(old, old) == ()
+
+
+def test_a_schedule_is_shown_without_what_sounds_secret_in_its_payload(tmp_path: Path) -> None:
+    (tmp_path / "snqd.toml").write_text(
+        '[schedule.a]\nqueue = "q"\ncron = "@daily"\npayload = { token = "x", n = 1 }\n[schedule.b]\nqueue = "q"\n'
+        'cron = "@daily"\n'
+    )
+
+    found = {entry.key: entry.value for entry in shown(Loader(environ={}, cwd=tmp_path).load())}
+
+    assert found["schedule.a.payload"] == {"token": "***", "n": 1}
+    assert found["schedule.b.payload"] == {}
+    assert str(found["schedule.b.payload"]) == "{}"
