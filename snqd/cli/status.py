@@ -17,8 +17,9 @@ from snqd.errors import SnqdError, StoreError
 
 if TYPE_CHECKING:
     from snqd.config.schema import Config
-    from snqd.stores.base import QueueFacts
+    from snqd.stores.base import QueueFacts, Store
     from snqd.stores.pauses import Pause
+    from snqd.stores.probe import StoreHealth
 
 DEFAULT_WATCH_SECONDS = 2.0
 _COUNTING_SHARE = 0.1
@@ -77,15 +78,27 @@ def _look(config: Config) -> tuple[Look, SnqdError | None]:
 
     queues: tuple[QueueFacts, ...] | None = None
     pauses: tuple[Pause, ...] = ()
+    health: StoreHealth | None = None
     problem: SnqdError | None = None
     try:
         with connected(config, is_reading=True) as store:
-            queues, pauses = tuple(store.counts()), tuple(store.pauses())
+            queues, pauses, health = tuple(store.counts()), tuple(store.pauses()), _health(store)
     except StoreError as error:
         problem = error
     shown = "see below" if problem is not None else ""
-    look = Look(time.monotonic(), wiring.redact(config.store.url), queues, read_daemon(config), shown, pauses)
+    look = Look(time.monotonic(), wiring.redact(config.store.url), queues, read_daemon(config), shown, pauses, health)
     return look, problem
+
+
+def _health(store: Store) -> StoreHealth | None:
+    """None when it cannot be asked: that must not hide the queues."""
+    probe = store.probe()
+    try:
+        return probe.health()
+    except StoreError:
+        return None
+    finally:
+        probe.close()
 
 
 def _watch(config: Config, interval_seconds: float, *, is_json: bool) -> None:
@@ -100,7 +113,7 @@ def _watch(config: Config, interval_seconds: float, *, is_json: bool) -> None:
         click.clear()
     while True:
         queues = counts.get()
-        look = Look(time.monotonic(), shown, queues, read_daemon(config), counts.problem, counts.pauses)
+        look = Look(time.monotonic(), shown, queues, read_daemon(config), counts.problem, counts.pauses, counts.health)
         if is_json:
             print_json(as_json(look))
         else:
@@ -130,6 +143,7 @@ class _Counts:
         self._next_at = 0.0
         self.problem = ""
         self.pauses: tuple[Pause, ...] = ()
+        self.health: StoreHealth | None = None
 
     def get(self) -> tuple[QueueFacts, ...] | None:
         began = time.monotonic()
@@ -137,9 +151,10 @@ class _Counts:
             try:
                 with connected(self._config, is_reading=True) as store:
                     self._queues, self.pauses = tuple(store.counts()), tuple(store.pauses())
+                    self.health = _health(store)
                 self.problem = ""
             except StoreError as error:
-                self._queues, self.pauses, self.problem = None, (), str(error)
+                self._queues, self.pauses, self.health, self.problem = None, (), None, str(error)
             took = time.monotonic() - began
             self._next_at = began + took / _COUNTING_SHARE
         return self._queues

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.cli.output import clipped, duration_words, printable, size_words, table
 from snqd.cli.pausing import pause_lines
+from snqd.telemetry.care_words import end_statement, pin_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from snqd.cli.daemon_view import DaemonView, WorkerView
     from snqd.stores.base import QueueFacts
     from snqd.stores.pauses import Pause
+    from snqd.stores.probe import StoreHealth
 
 _SITES_SHOWN = 10
 _QUEUE_COLUMNS = ("READY", "PAUSED", "SCHEDULED", "CLAIMED", "DEAD")
@@ -35,6 +37,7 @@ class Look(NamedTuple):
     daemon: DaemonView
     problem: str = ""
     pauses: tuple[Pause, ...] = ()
+    health: StoreHealth | None = None
 
 
 class Rate(NamedTuple):
@@ -69,6 +72,7 @@ def as_text(look: Look, per_worker: Mapping[str, Rate] | None = None) -> str:
     else:
         parts.append(_queue_table(look.queues))
     parts += pause_lines(look.pauses)
+    parts += health_lines(look.health) if look.health is not None else ()
     parts.append("")
     daemon = look.daemon
     if daemon.pid is None:
@@ -88,6 +92,7 @@ def as_json(look: Look) -> dict[str, Any]:
         "store": look.store,
         "queues": None if look.queues is None else [facts._asdict() for facts in look.queues],
         "pauses": [pause._asdict() for pause in look.pauses],
+        "health": None if look.health is None else look.health._asdict(),
         "problem": look.problem or None,
         "daemon": {
             "name": daemon.name,
@@ -100,6 +105,21 @@ def as_json(look: Look) -> dict[str, Any]:
             ],
         },
     }
+
+
+def health_lines(health: StoreHealth) -> Iterator[str]:
+    """How much room the store takes, and what keeps it from being cleaned up."""
+    if health.index_bytes >= 0:
+        yield (
+            f"table {size_words(health.table_bytes)}, indexes {size_words(health.index_bytes)}: some "
+            f"{health.live_rows:,} live and {health.dead_rows:,} dead rows; "
+            f"dead letters {size_words(health.dead_letter_bytes)}"
+        )
+    elif health.table_bytes >= 0:
+        yield f"file {size_words(health.table_bytes)}, of which {size_words(max(health.free_bytes, 0))} are free"
+    if health.pin_pid:
+        pin = pin_words(health.pin_pid, health.pin_age_seconds, health.dead_rows, health.pin_query)
+        yield printable(f"{pin}: {end_statement(health.pin_pid, health.pin_query)}")
 
 
 def _set_aside_lines(daemon: DaemonView) -> Iterator[str]:

@@ -107,6 +107,10 @@ class StoreConfig(NamedTuple):
     """PostgreSQL: vacuum the items' table when so many of its rows are dead (each item leaves two behind), if
     autovacuum has not come before. Only if the daemon's role owns the table. 0 = leave it to autovacuum.
     """
+    dead_letter_days: float = 0.0
+    """Delete dead letters after so many days, a few at a time; each deletion is told (`DeadLettersExpired`). 0 = keep
+    them until somebody replays or discards them.
+    """
 
 
 class TelemetryConfig(NamedTuple):

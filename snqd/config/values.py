@@ -75,6 +75,7 @@ LIMITS: dict[str, Limits] = {
     "store.frame_limit_bytes": Limits(low=1, high=512 * 1024 * 1024),  # PostgreSQL and SQLite end near 1 GB
     "store.sweep_seconds": _SOME_SECONDS,
     "store.vacuum_dead_rows": Limits(low=0, high=2**31),
+    "store.dead_letter_days": Limits(high=36_500),
     "telemetry.frames_per_second": Limits(low=0.1, high=20),
     "telemetry.ganglia_limit": Limits(low=50, high=10_000),
     "telemetry.record_limit_bytes": Limits(low=64 * 1024, high=1024**4),

@@ -164,6 +164,9 @@ class Gatherer:
             pin_pid=health.pin_pid if health else 0,
             pin_age_seconds=health.pin_age_seconds if health else 0.0,
             pin_query=health.pin_query if health else "",
+            live_rows=health.live_rows if health else -1,
+            dead_letter_bytes=health.dead_letter_bytes if health else -1,
+            free_bytes=health.free_bytes if health else -1,
         )
 
     def _daemon(self, others: list[AnyFact], past: Figures, datagrams_sent: int, bad_datagrams: int) -> DaemonFact:

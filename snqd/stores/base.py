@@ -173,6 +173,17 @@ class Reclaimed(NamedTuple):
     items: int
 
 
+class Expired(NamedTuple):
+    """Dead letters of a queue that were deleted because they were old. `oldest`: when the first of them died."""
+
+    queue: QueueName
+    letters: int
+    oldest: float
+
+    def with_more(self, other: Expired) -> Expired:
+        return self._replace(letters=self.letters + other.letters, oldest=min(self.oldest, other.oldest))
+
+
 def given_back(rows: Iterable[tuple[int, str, str, str]]) -> tuple[list[GivenBack], frozenset[ItemId]]:
     """The counts and the ids of released items, given as rows of id, queue, site, codec."""
     counts: dict[tuple[QueueName, SiteName], int] = {}
@@ -183,6 +194,15 @@ def given_back(rows: Iterable[tuple[int, str, str, str]]) -> tuple[list[GivenBac
             flow = (QueueName(queue), SiteName(site))
             counts[flow] = counts.get(flow, 0) + 1
     return [GivenBack(*flow, items) for flow, items in sorted(counts.items())], frozenset(ids)
+
+
+def expired(rows: Iterable[tuple[str, float]]) -> list[Expired]:
+    """Of deleted dead letters, given as queue and when they died."""
+    found: dict[str, Expired] = {}
+    for queue, died in rows:
+        each = Expired(QueueName(queue), 1, died)
+        found[queue] = each if queue not in found else found[queue].with_more(each)
+    return [each for _queue, each in sorted(found.items())]
 
 
 def no_dead_letter(item: ItemId) -> BadItem:
@@ -360,6 +380,12 @@ class Store(Protocol):
 
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         """Queues that have items, canaries apart, and are not in `handled`, found without counting items."""
+
+    def expire_dead(self, seconds: float, *, limit: int) -> list[Expired]:
+        """Delete dead letters that died longer ago, the oldest first, at most `limit` in one transaction, by queue.
+
+        Those that somebody else is at are left for the next time.
+        """
 
     # pauses
     def pause(

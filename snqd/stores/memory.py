@@ -23,6 +23,7 @@ from snqd.stores.base import (
     Done,
     Duty,
     Exchanged,
+    Expired,
     ItemRecord,
     ItemState,
     Promoted,
@@ -32,6 +33,7 @@ from snqd.stores.base import (
     Repaired,
     Retried,
     SchemaStatus,
+    expired,
     given_back,
 )
 from snqd.stores.history import error_text
@@ -199,6 +201,12 @@ class MemoryStore:
         with self._data.lock:
             found = {row.queue for row in self._data.items.values() if row.codec != CANARY}
             return sorted(found - set(handled))
+
+    def expire_dead(self, seconds: float, *, limit: int) -> list[Expired]:
+        with self._data.lock:
+            until = time.time() - seconds
+            old = sorted((row.died, row.id) for row in self._data.dead.values() if row.died < until)[:limit]
+            return expired((self._data.dead.pop(item_id).queue, died) for died, item_id in old)
 
     # pauses
 

@@ -44,6 +44,9 @@ class StoreHealth(NamedTuple):
     pin_pid: int = 0
     pin_age_seconds: float = 0.0
     pin_query: str = ""
+    live_rows: int = -1
+    dead_letter_bytes: int = -1
+    free_bytes: int = -1
 
 
 class Probe(Protocol):

@@ -493,6 +493,21 @@ class DeadLettersDiscarded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLettersExpired:
+    """Dead letters of a queue were deleted because they were older than `store.dead_letter_days`. Sent when all are
+    gone, and every ten seconds while there are many.
+    """
+
+    worker: str
+    queue: str
+    count: int
+    oldest: float
+    """When the first of them died, in epoch seconds."""
+    days: float
+    """`store.dead_letter_days`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRestartAsked:
     """Somebody asked for a worker to be replaced: it finishes what it runs, leaves, and another takes its place."""
 
@@ -637,7 +652,8 @@ Event = (
     | ItemsReleased | ItemsReclaimed | ItemLeaseLost
     | SiteSetAside | UnknownSite | NoHandler | StoreLost | StoreBack | ListenUnavailable
     | ItemSlow | AlarmRaised | AlarmCleared | HubStarted | HubExited | TelemetryProblem
-    | Paused | Resumed | DeadLettersRetried | DeadLettersDiscarded | WorkerRestartAsked
+    | Paused | Resumed | DeadLettersRetried | DeadLettersDiscarded | DeadLettersExpired
+    | WorkerRestartAsked
     | SitesUpdated | ControlAsked
     | ServiceFailed | ConnectionUp | ConnectionDown
     | ScheduleRan | ScheduleMissed | ScheduleSkipped

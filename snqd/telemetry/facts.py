@@ -235,6 +235,12 @@ class StoreFact(Fact, frozen=True, tag=5):
     pin_age_seconds: Figure
     pin_query: str
     """Its query, cut, with literals taken out."""
+    live_rows: int = -1
+    """Of the items' table, an estimate by the server. Few of them in a large table are bloat."""
+    dead_letter_bytes: int = -1
+    """Table and indexes of the dead letters."""
+    free_bytes: int = -1
+    """SQLite: room in the file that nothing is in."""
 
 
 class EventFact(Fact, frozen=True, tag=6):

@@ -261,6 +261,13 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
     ),
     events.DeadLettersRetried: (INFO, lambda e: f"{_letters(e)} retried by {e.author}"),
     events.DeadLettersDiscarded: (WARNING, lambda e: f"{_letters(e)} discarded by {e.author}"),
+    events.DeadLettersExpired: (
+        INFO,
+        lambda e: (
+            f"{_counted(e.count, 'dead letter')} of queue {e.queue} {'was' if e.count == 1 else 'were'} deleted, older "
+            f"than {e.days:g} days (the oldest of {_utc(e.oldest)})"
+        ),
+    ),
     events.WorkerRestartAsked: (INFO, lambda e: f"worker {e.worker} (pid {e.pid}) is to be replaced: {e.author} asked"),
     events.SitesUpdated: (INFO, _sites_updated),
     events.ControlAsked: (

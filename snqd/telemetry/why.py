@@ -21,6 +21,7 @@ from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from snqd.telemetry.care_words import end_statement, pin_words
 from snqd.telemetry.pauses import covering, resume_command, target_words, within, words_of
 from snqd.telemetry.situation import Situation, error_of, states_of
 from snqd.telemetry.words import command, duration_words, plural, rate_words
@@ -350,14 +351,10 @@ def _pinned(it: Situation) -> Answer | None:
         return None
     if it.moves_per_second > 0 and it.fact is not None and not it.fact.is_growing:
         return None
-    rows = plural(store.dead_rows, "dead row") if store.dead_rows >= 0 else "dead rows"
-    said = (
-        f"claims are slow: a transaction of process {store.pin_pid}, open for {duration_words(store.pin_age_seconds)}, "
-        f"keeps {rows} from being cleaned up" + (f" ({store.pin_query})" if store.pin_query else "")
-    )
+    pin = pin_words(store.pin_pid, store.pin_age_seconds, store.dead_rows, store.pin_query)
     address = it.view.daemon.store if it.view.daemon is not None else ""
-    end = command("psql", address, "-c", f"SELECT pg_terminate_backend({store.pin_pid})")
-    return Answer(Cause.PINNED, f"{said}; {_ready(it)}", end)
+    end = command("psql", address, "-c", end_statement(store.pin_pid, store.pin_query))
+    return Answer(Cause.PINNED, f"claims are slow: {pin}; {_ready(it)}", end)
 
 
 def _moves(it: Situation) -> Answer | None:

@@ -26,6 +26,7 @@ from snqd.telemetry.events import (
 from snqd.telemetry.exits import Killed
 from snqd.telemetry.ledger import Count
 from snqd.worker.closing import Closing
+from snqd.worker.housekeeping import Housekeeping
 from snqd.worker.identity import claimant_of_this_process, is_dead, parse
 from snqd.worker.schedules import Scheduler
 
@@ -55,6 +56,7 @@ class Care:
         self._promote_at = 0.0
         self._unhandled_at = 0.0
         self._schedules = Scheduler(parts)
+        self._housekeeping = Housekeeping(parts)
         self.has_watch = False
         self._told_problem: str | None = None
         self.wake_fds: list[int] = []
@@ -78,6 +80,7 @@ class Care:
 
     def end(self) -> None:
         """Nothing is held any more: there will be nothing to repair and nobody to blame."""
+        self._housekeeping.end()
         self._parts.view.claimant = ""
         for entry in range(ENTRIES):
             self._parts.view.end(entry)
@@ -89,12 +92,13 @@ class Care:
             self.has_watch = False
             self._store.close_wakeups()
         self._schedules.end()
+        self._housekeeping.end()
         self._sweep_at = 0.0
 
     @property
     def next_at(self) -> float:
         """When something is due, by the monotonic clock."""
-        return min(self._sweep_at, self._promote_at, self._schedules.next_at)
+        return min(self._sweep_at, self._promote_at, self._schedules.next_at, self._housekeeping.next_at)
 
     def is_due(self, now: float) -> bool:
         return now >= self.next_at
@@ -108,6 +112,8 @@ class Care:
             found = self._promote() or found
         if now >= self._schedules.next_at:
             found = self._run_schedules() or found
+        if now >= self._housekeeping.next_at:
+            self._housekeeping.do()
         return found
 
     def was_woken(self) -> None:
@@ -141,6 +147,7 @@ class Care:
         self._parts.bell.mark_watch()
         self._promote_at = time.monotonic()
         self._schedules.begin()
+        self._housekeeping.begin()
         self.wake_fds = self._store.open_wakeups()
         problem = self._store.wakeup_problem
         if problem and problem != self._told_problem:

@@ -12,7 +12,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from snqd.stores.base import Done
-from tests.stores.contract_care import PeopleContract, RepairContract, TransactionContract, WakeupContract
+from tests.stores.contract_care import (
+    ExpiryContract,
+    PeopleContract,
+    RepairContract,
+    TransactionContract,
+    WakeupContract,
+)
 from tests.stores.contract_duty import DutyContract
 from tests.stores.contract_pauses import PauseContract, PauseProbeContract, RecentDeadContract
 from tests.stores.contract_probe import ProbeContract
@@ -43,6 +49,7 @@ class StoreContract(
     TurnContract,
     AgeingContract,
     ScheduleContract,
+    ExpiryContract,
 ):
     """Everything that holds in one process too."""
 

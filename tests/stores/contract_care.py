@@ -463,6 +463,33 @@ def woken(store: Store, descriptors: list[int], *, within_seconds: float = 2.0) 
     return False
 
 
+class ExpiryContract:
+    """Dead letters that were kept for long enough."""
+
+    def test_old_dead_letters_are_deleted_the_oldest_first_and_told_by_queue(self, store: Store) -> None:
+        for queue in ("mail", "other", "mail"):
+            store.enqueue([new(queue)])
+            store.exchange([DeadLettered(claim_one(store, queue), DeadReason.ATTEMPTS, "x")], [])
+            time.sleep(0.002)  # the stores' clocks have milliseconds
+        letters = list(store.find_dead(EVERYTHING))
+        assert store.expire_dead(3600.0, limit=10) == []
+        eventually(lambda: time.time() > (letters[-1].died or 0.0) + 0.01)
+
+        first = store.expire_dead(0.005, limit=2)
+
+        assert [(each.queue, each.letters) for each in first] == [("mail", 1), ("other", 1)]
+        assert [each.oldest for each in first] == pytest.approx([letters[0].died, letters[1].died], abs=0.001)
+        assert [letter.id for letter in store.find_dead(EVERYTHING)] == [letters[2].id]
+        assert [each.letters for each in store.expire_dead(0.005, limit=2)] == [1]
+        assert store.expire_dead(0.0, limit=2) == []
+
+    def test_waiting_items_never_expire(self, store: Store) -> None:
+        store.enqueue([new(available_at=time.time() - 1e6)])
+
+        assert store.expire_dead(0.0, limit=10) == []
+        assert len(claim(store)) == 1
+
+
 def settle(store: Store, descriptors: list[int]) -> None:
     """Read old news until there is none for a while."""
     while select.select(descriptors, [], [], 0.05)[0]:

@@ -111,6 +111,8 @@ def test_sizes_and_dead_rows_are_told(pg_database: Database, probe: PostgresProb
 
     assert after.table_bytes > before.table_bytes + 1_000_000
     assert after.index_bytes > before.index_bytes > 0
+    assert (before.live_rows, after.live_rows) == (0, 500)
+    assert before.dead_letter_bytes > 0
     assert 0.0 < after.round_trip_seconds < 2.0
 
 

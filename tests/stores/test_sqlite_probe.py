@@ -15,6 +15,7 @@ import pytest
 from snqd.config.schema import StoreConfig
 from snqd.errors import StoreUnavailable
 from snqd.items import ItemId
+from snqd.stores.base import Done
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import probe as subject
 from snqd.stores.sqlite.store import SqliteStore
@@ -183,7 +184,10 @@ def test_health_tells_the_file_with_its_log(recipe: Recipe, store: Store, probe:
     log = Path(recipe.location + "-wal").stat().st_size
     assert log > 1_000_000
     assert found.table_bytes > log + 1_000_000
-    assert (found.index_bytes, found.dead_rows) == (-1, -1)
+    assert (found.index_bytes, found.dead_rows, found.live_rows) == (-1, -1, -1)
+    assert found.free_bytes == 0
+    store.exchange([Done(item) for item in claim(store, limit=100)], [])
+    assert probe.health().free_bytes > 900_000
 
 
 def test_a_name_that_is_not_utf8_does_not_blind_the_probe(recipe: Recipe, store: Store, probe: Probe) -> None:

@@ -17,6 +17,7 @@ from snqd.config.values import MemoryLimit, parse_memory_limit
 from snqd.errors import SnqdError
 from snqd.items import QueueName, SiteName
 from snqd.stores.base import QueueFacts
+from snqd.stores.probe import StoreHealth
 from snqd.telemetry.exits import DaemonExit
 
 
@@ -158,3 +159,26 @@ def test_a_store_that_cannot_be_asked_does_not_hide_the_workers() -> None:
     assert "main.1" in as_text(seen)
     assert as_json(seen)["queues"] is None
     assert as_json(seen)["daemon"]["workers"][0]["worker"] == "main.1"
+
+
+def test_the_room_that_a_store_takes_is_shown_with_what_keeps_it_from_being_cleaned_up() -> None:
+    absent = DaemonView("main", None, absence="it does not run")
+
+    def lines(health: StoreHealth) -> list[str]:
+        return as_text(Look(0.0, "x", (), absent, health=health)).splitlines()[2:-2]
+
+    server = StoreHealth(0.001, 3 << 30, 1 << 30, 1_200_000, live_rows=12, dead_letter_bytes=5 << 20)
+    pinned = server._replace(pin_pid=4711, pin_age_seconds=7500.0, pin_query="select ?")
+
+    assert lines(StoreHealth(0.001, 2 << 20, free_bytes=1 << 20)) == ["file 2.0 MiB, of which 1.0 MiB are free"]
+    assert lines(server) == [
+        "table 3.0 GiB, indexes 1.0 GiB: some 12 live and 1,200,000 dead rows; dead letters 5.0 MiB"
+    ]
+    assert lines(pinned)[1:] == [
+        "a transaction of process 4711, open for 2h05m, keeps 1,200,000 dead rows from being cleaned up (select ?): "
+        "SELECT pg_terminate_backend(4711)"
+    ]
+    forgotten = pinned._replace(pin_pid=-1, pin_query="prepared transaction the forgotten one")
+    assert lines(forgotten)[1].endswith(" dead rows from being cleaned up: SELECT * FROM pg_prepared_xacts")
+    assert lines(StoreHealth(0.001)) == []
+    assert as_json(Look(0.0, "x", (), absent, health=server))["health"]["live_rows"] == 12

@@ -260,6 +260,16 @@ CASES = {
         "up (SELECT pg_sleep($1)); 12 items of queue mail could be claimed (the oldest for 1m30s)",
         "psql postgresql://snqd@db.example/queue -c 'SELECT pg_terminate_backend(815)'",
     ),
+    "cleanup is pinned by what is no process": Case(
+        (
+            *SERVED, depth(ready=12),
+            store(pin_pid=-1, pin_age_seconds=7500, dead_rows=1_200_000, pin_query="replication slot standby_2"),
+        ),
+        Cause.PINNED,
+        "claims are slow: replication slot standby_2, for 2h05m, keeps 1,200,000 dead rows from being cleaned up; "
+        "12 items of queue mail could be claimed (the oldest for 1m30s)",
+        "psql postgresql://snqd@db.example/queue -c 'SELECT * FROM pg_replication_slots'",
+    ),
     "it moves": Case(
         (*SERVED, queue(out_per_second=40.0, in_per_second=0.2, drain_seconds=30.0), depth(ready=1200)),
         Cause.MOVES,

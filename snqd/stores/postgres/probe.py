@@ -96,9 +96,10 @@ class PostgresProbe:
             begun = time.perf_counter()
             self._rows("round_trip")
             took = time.perf_counter() - begun
-            ((table, indexes, dead, vacuumed),) = self._rows("health")
+            ((table, indexes, dead, vacuumed, live, letters),) = self._rows("health")
             pin = self._pins.oldest([Pin(*row) for row in self._rows("pins")], time.monotonic())
-        return StoreHealth(took, table, indexes, dead, vacuumed, pin.pid, pin.seconds or 0.0, pin.words)
+        pinned = pin.pid, pin.seconds or 0.0, pin.words
+        return StoreHealth(took, table, indexes, dead, vacuumed, *pinned, live_rows=live, dead_letter_bytes=letters)
 
     def has_item(self, item: ItemId) -> bool:
         with self._asking():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snqd.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.items import QueueName, SiteName
-from snqd.stores.base import Discarded, Done, Exchanged, Promoted, Reclaimed
+from snqd.stores.base import Discarded, Done, Exchanged, Expired, Promoted, Reclaimed
 from snqd.stores.pauses import NO_PAUSES, check_target
 from snqd.stores.postgres import duty, enqueue, pauses, people, schedules, schema
 from snqd.stores.postgres.claims import PostgresClaims
@@ -241,6 +241,10 @@ class PostgresStore:
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         with guarded(self._where):
             return [QueueName(row[0]) for row in self._execute("unhandled_queues", handled=text_array(tuple(handled)))]
+
+    def expire_dead(self, seconds: float, *, limit: int) -> list[Expired]:
+        with guarded(self._where):
+            return [Expired(*row) for row in self._execute("expire_dead", seconds=seconds, limit=limit)]
 
     # ---- waking
 

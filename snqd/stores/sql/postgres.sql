@@ -508,6 +508,15 @@ with chosen as (
 )
 select (select count(*) from gone), count(*), max(id) from chosen
 
+-- name: expire_dead
+with chosen as (
+  select id from dead_letter where died < now() - make_interval(secs => %(seconds)s)
+  order by died, id limit %(limit)s for update skip locked
+), gone as (
+  delete from dead_letter using chosen where dead_letter.id = chosen.id returning queue, died
+)
+select queue, count(*), date_part('epoch', min(died)) from gone group by queue order by queue
+
 -- name: transaction
 delete from queue_item where id = %(id)s and token = %(token)s
 

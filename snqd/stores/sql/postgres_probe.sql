@@ -231,9 +231,11 @@ group by queue, site
 select 1
 
 -- name: health
--- Sizes of the items' table, with its TOAST table, and of its indexes; what the server has counted since the last vacuum.
+-- Sizes of the items' table, with its TOAST table, and of its indexes; what the server has counted since the last vacuum;
+-- the size of the dead letters with all that belongs to them.
 select pg_table_size(item), pg_indexes_size(item), pg_stat_get_dead_tuples(item),
-  coalesce(date_part('epoch', pg_stat_get_last_autovacuum_time(item)), 0)
+  coalesce(date_part('epoch', pg_stat_get_last_autovacuum_time(item)), 0),
+  pg_stat_get_live_tuples(item), pg_total_relation_size('dead_letter')
 from (select 'queue_item'::regclass as item) as named
 
 -- name: pins

@@ -233,6 +233,13 @@ FROM dead_letter WHERE id IN (SELECT value FROM json_each(:found)) ORDER BY id
 DELETE FROM dead_letter
 WHERE id IN (SELECT value FROM json_each(:found)) AND id IN (SELECT id FROM queue_item)
 
+-- name: has_old_dead
+SELECT 1 FROM dead_letter WHERE died < ? LIMIT 1
+
+-- name: expire_dead
+DELETE FROM dead_letter WHERE id IN (SELECT id FROM dead_letter WHERE died < ? ORDER BY died, id LIMIT ?)
+RETURNING queue, died
+
 -- name: discard_dead
 DELETE FROM dead_letter WHERE id IN (SELECT value FROM json_each(:found))
 

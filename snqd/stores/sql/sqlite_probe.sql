@@ -168,8 +168,9 @@ GROUP BY queue, site
 SELECT value FROM snqd_token
 
 -- name: pages
--- With what is only in the write-ahead log.
-SELECT page_count * page_size FROM pragma_page_count, pragma_page_size
+-- Bytes of the file, with what is only in the write-ahead log, and of its pages that hold nothing.
+SELECT page_count * page_size, freelist_count * page_size
+FROM pragma_page_count, pragma_page_size, pragma_freelist_count
 
 -- name: has_item
 SELECT EXISTS (SELECT 1 FROM queue_item WHERE id = :id)

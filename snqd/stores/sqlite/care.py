@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import Blame, Blamed, DeadReason, Promoted, Reclaimed, Repaired, given_back
+from snqd.stores.base import Blame, Blamed, DeadReason, Expired, Promoted, Reclaimed, Repaired, expired, given_back
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import work
 from snqd.stores.sqlite.connection import now
@@ -30,6 +30,14 @@ def promote(connection: Connection) -> Promoted:
         promoted = connection.write(lambda raw: raw.execute(_SQL["promote"], (now(), PROMOTE_LIMIT)).rowcount)
         due = connection.read(_next_due)
     return Promoted(promoted, None if due is None else max(0.0, due - now()))
+
+
+def expire_dead(connection: Connection, seconds: float, limit: int) -> list[Expired]:
+    """As `Store.expire_dead`. Nothing is written, and no lock taken, when none is old."""
+    until = now() - seconds
+    if connection.read(lambda raw: raw.execute(_SQL["has_old_dead"], (until,)).fetchone()) is None:
+        return []
+    return connection.write(lambda raw: expired(raw.execute(_SQL["expire_dead"], (until, limit)).fetchall()))
 
 
 def reclaim(connection: Connection) -> list[Reclaimed]:

@@ -84,7 +84,8 @@ class SqliteProbe:
             raw.execute(_SQL["round_trip"]).fetchone()
             took = time.perf_counter() - begun
             log = self._path.with_name(self._path.name + "-wal")
-            return StoreHealth(took, table_bytes=raw.execute(_SQL["pages"]).fetchone()[0] + _size(log))
+            used, free = raw.execute(_SQL["pages"]).fetchone()
+            return StoreHealth(took, table_bytes=used + _size(log), free_bytes=free)
 
         return self._ask(look)
 

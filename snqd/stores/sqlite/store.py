@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from snqd.stores.base import (
         Blame,
         Duty,
+        Expired,
         ItemFilter,
         ItemRecord,
         Lane,
@@ -205,6 +206,12 @@ class SqliteStore:
     def unhandled_queues(self, handled: Sequence[QueueName]) -> list[QueueName]:
         queues = self._live.read(lambda raw: [queue for (queue,) in raw.execute(_SQL["ready_queues"])])
         return [queue for queue in queues if queue not in handled]
+
+    def expire_dead(self, seconds: float, *, limit: int) -> list[Expired]:
+        expired = care.expire_dead(self._live, seconds, limit)
+        if expired:
+            self._committed()
+        return expired
 
     # pauses
 
