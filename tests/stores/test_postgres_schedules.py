@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snqd.stores.schedules import Due, Fate, Wanted
+from snqd.stores.sql import migrations
 from tests.support.stores import Recipe, new, waiting
 
 if TYPE_CHECKING:
@@ -43,20 +44,16 @@ def test_a_daemon_that_hangs_in_the_middle_holds_up_nobody(store: Store, pg_data
 
 
 def test_roles_that_work_on_items_may_work_on_schedules(store: Store, pg_database: Database) -> None:
-    with pg_database.connect() as connection:
+    (migration,) = (step for step in migrations("postgres") if step.name == "0005_schedules")
+    with pg_database.connect() as connection, connection.transaction(force_rollback=True):
         connection.execute("DROP TABLE queue_schedule")
-        connection.execute("DELETE FROM snqd_migration WHERE name >= '0005'")
         connection.execute("CREATE ROLE snqd_scheduling")
         connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON queue_item, dead_letter TO snqd_scheduling")
-    try:
-        assert "0005_schedules" in store.schema_upgrade()
-        with pg_database.connect() as connection:
-            rights = connection.execute(
-                "SELECT count(*) FROM information_schema.role_table_grants"
-                " WHERE grantee = 'snqd_scheduling' AND table_name = 'queue_schedule'"
-            ).fetchone()
-    finally:
-        with pg_database.connect() as connection:
-            connection.execute("DROP OWNED BY snqd_scheduling")
-            connection.execute("DROP ROLE snqd_scheduling")
+
+        connection.execute(migration.sql.encode())
+
+        rights = connection.execute(
+            "SELECT count(*) FROM information_schema.role_table_grants"
+            " WHERE grantee = 'snqd_scheduling' AND table_name = 'queue_schedule'"
+        ).fetchone()
     assert rights == (4,)
