@@ -17,6 +17,7 @@ from bench.lab.session import Session
 from snqd.config.schema import StoreConfig
 from snqd.items import NewItem, QueueName, SiteName
 from snqd.stores.base import Done, Lane
+from snqd.stores.limits import NO_LIMITS, Limit, Limits, SiteLimits
 from snqd.stores.postgres.store import PostgresStore
 from snqd.stores.sqlite.store import SqliteStore
 from tests.support.fairness import fair_shares, jain
@@ -33,6 +34,12 @@ COST_COLUMNS = [
     ("ms a claim, in turns", "turns_ms"),
     ("pages or steps an item", "work"),
     ("ms a claim, one site alone", "alone_ms"),
+]
+LIMIT_COLUMNS = [
+    ("pages or steps an item, without limits", "plain"),
+    ("with limits of another queue", "elsewhere"),
+    ("with a limit of each site", "limited"),
+    ("with weights", "weighted"),
 ]
 FAIR_COLUMNS = [
     ("Jain index, 50 sites", "jain"),
@@ -73,6 +80,7 @@ def main() -> None:
                 for items in sizes:
                     for sites in (10, 10_000):
                         measure_cost(session, place, items, sites, min(claims, items // LIMIT // 2))
+                measure_limits(session, place)
                 measure_fairness(session, place, 20_000 if session.quick else 200_000)
         report(session, sizes)
 
@@ -183,6 +191,27 @@ def measure_cost(session: Session, place: Postgres | Sqlite, items: int, sites: 
     session.add(f"{place.name}, {items:,} items, {sites:,} sites", **figures)
 
 
+def measure_limits(session: Session, place: Postgres | Sqlite) -> None:
+    """What a claim from 10,000 items of 10 sites costs, each kind on its own fresh store."""
+    kinds = {
+        "plain": NO_LIMITS,
+        "elsewhere": Limits({"other": Limit(5)}),
+        "limited": Limits(each_site={QUEUE: Limit(10 * LIMIT)}),
+        "weighted": Limits(sites={"s00001": SiteLimits(weight=3)}),
+    }
+    figures = {}
+    for kind, limits in kinds.items():
+        store = place.fresh()
+        store.limits = limits
+        place.load(SMALL, 10)
+        for _batch, _took in work(store, WARM_CLAIMS):
+            pass
+        figures[kind] = place.work(store)
+        store.close()
+        place.remove()
+    session.add(f"{place.name}, {SMALL:,} items, 10 sites", **figures)
+
+
 def measure_fairness(session: Session, place: Postgres | Sqlite, items: int) -> None:
     """Zipf-distributed load; then a flood of one site with one item of another behind it."""
     store = place.fresh()
@@ -221,12 +250,20 @@ def report(session: Session, sizes: tuple[int, int]) -> None:
         "its virtual machine. Jain's index is that of what a site got over its max-min share, when a third is done."
     )
     session.table(COST_COLUMNS, key="turns_ms")
+    session.table(LIMIT_COLUMNS, first="store", key="plain")
     session.table(FAIR_COLUMNS, first="store", key="jain")
     for place in ("PostgreSQL", "SQLite"):
-        small = session.median(f"{place}, {sizes[0]:,} items, 10 sites", "turns_ms")
-        large = session.median(f"{place}, {sizes[1]:,} items, 10,000 sites", "turns_ms")
+        small = session.median(f"{place}, {sizes[0]:,} items, 10 sites", "work")
+        large = session.median(f"{place}, {sizes[1]:,} items, 10,000 sites", "work")
         ratio = large / small if small and large else None
-        session.target(f"{place}: claim with {sizes[1]:,} items and 10,000 sites / 10,000 and 10", ratio, "≤", 2.0)
+        session.target(
+            f"{place}: what a claim touches with {sizes[1]:,} items and 10,000 sites / 10,000 and 10", ratio, "≤", 2.0
+        )
+        unset, elsewhere = (
+            session.median(f"{place}, {SMALL:,} items, 10 sites", kind) for kind in ("plain", "elsewhere")
+        )
+        ratio = elsewhere / unset if elsewhere and unset else None
+        session.target(f"{place}: the same with limits of another queue / without", ratio, "≤", 1.05)
         session.target(f"{place}: Jain index over {SITES} sites", session.median(place, "jain"), "≥", 0.95)
         session.target(f"{place}: claims until B starts", session.median(place, "claims"), "≤", 2.0)
 

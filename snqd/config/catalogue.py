@@ -38,6 +38,8 @@ class Declared(NamedTuple):
     """Those that it has; None = all."""
     schedules: Mapping[str, dict[str, Any]] = {}
     """The values given in its own schedules, by name."""
+    claims: str = ""
+    """What limits its claims, as `SiteOptions.claims`; empty = nothing of its own."""
 
     @property
     def content(self) -> tuple[str, str, str]:

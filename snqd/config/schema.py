@@ -381,6 +381,18 @@ class QueueConfig(NamedTuple):
     """In place of `alarms.lag_seconds`."""
     failure_ratio_alarm: float | None = None
     """In place of `alarms.failure_ratio`."""
+    in_flight_limit: int | None = None
+    """Most items of the queue that are in flight (claimed) at the same time, over all daemons on the store; unset or
+    0 = no limit. See [fairness](fairness.md).
+    """
+    rate_per_second: float | None = None
+    """Most items of the queue that are begun in a second, over all daemons on the store; `0.1` is six a minute. Unset
+    or 0 = no limit.
+    """
+    site_in_flight_limit: int | None = None
+    """`in_flight_limit` of each site in this queue."""
+    site_rate_per_second: float | None = None
+    """`rate_per_second` of each site in this queue."""
     canary_seconds: float | None = None
     """Send a no-op item through the queue this often, as proof that it is worked; unset or 0 = none."""
 
@@ -423,6 +435,12 @@ class SitesConfig(NamedTuple):
     """Go by a file that is added, changed or removed there at once (Linux). Off: `snqd ctl update` or HUP says when."""
     table: bool = False
     """Sites are the rows of the table `site` in the store, too. A change there holds on all hosts within a moment."""
+    in_flight_limit: int = 0
+    """Most items of each site, over all queues, that are in flight at the same time, over all daemons on the store; 0 =
+    no limit. A site may have one of its own. See [fairness](fairness.md).
+    """
+    rate_per_second: float = 0.0
+    """Most items of each site, over all queues, that are begun in a second; 0 = no limit."""
 
 
 class Config(NamedTuple):

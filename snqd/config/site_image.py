@@ -6,7 +6,8 @@ It is written whole and put in place by a rename, so a reader has one catalogue 
 change is atomic. The image that was there before is then told so in its first byte, which its readers have mapped: one
 look into memory tells them that there is a newer one.
 
-Layout: head, names, bodies, and an index of one record a site in the order of names, for a search by halving.
+Layout: head, names, bodies, an index of one record a site in the order of names, for a search by halving, and what
+claims have to know of sites before they meet them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from snqd.config.catalogue import Catalogue
 
 _HEAD = struct.Struct("=B7sIIIQ")  # superseded, magic, sites, set aside, with schedules, where the index begins
-_MAGIC = b"snqdst2"
+_MAGIC = b"snqdst3"
 _RECORD = struct.Struct("=QII")  # where the name begins, its bytes, those of the body that follows
 _MODE = 0o600  # settings may hold secrets
 
@@ -74,6 +75,10 @@ class SiteImage:
     def problems(self) -> dict[str, str]:
         """Sites that are set aside, and why."""
         return {name: site.problem for name, site in self.items() if site.problem} if self.set_aside else {}
+
+    def claims(self) -> dict[str, str]:
+        """Sites that have limits or a weight, and which (`Declared.claims`)."""
+        return msgspec.msgpack.decode(self._memory[self._index_at + self._count * _RECORD.size :], type=dict[str, str])
 
     def _name(self, at: int) -> bytes:
         begin, size, _body = _RECORD.unpack_from(self._memory, self._index_at + at * _RECORD.size)
@@ -120,7 +125,8 @@ def _image(catalogue: Catalogue) -> bytes:
     set_aside = sum(1 for _name, site in named if site.problem)
     scheduled = sum(1 for _name, site in named if site.schedules)
     head = _HEAD.pack(0, _MAGIC, len(named), set_aside, scheduled, at)
-    return b"".join((head, *parts, *records))
+    claims = {name: site.claims for name, site in catalogue.items() if site.claims}
+    return b"".join((head, *parts, *records, msgspec.msgpack.encode(claims)))
 
 
 @contextmanager

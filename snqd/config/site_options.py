@@ -3,10 +3,13 @@
 ```toml
 [snqd]
 queues = ["mail", "feed"]       # the site has these queues; without the key, all of them
+in_flight_limit = 20            # over all its queues
+weight = 3                      # it gets three items where others get one
 
 [snqd.queue.mail]
 handler = "shop.gold:mail"      # in place of the queue's own handler
 max_attempts = 3
+in_flight_limit = 5
 
 [snqd.schedule.digest]          # beside those of the configuration, or in the place of the one with this name
 queue = "mail"
@@ -17,6 +20,7 @@ zone = "Europe/Berlin"
 
 from __future__ import annotations
 
+import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,20 +40,39 @@ LIMITS = ("max_attempts", "time_limit_seconds", "retry_first_seconds", "retry_fa
 """The settings of `[queue.NAME]` that a site may have of its own: those that concern one item at a time."""
 
 
+IN_FLIGHT, RATE = CLAIMED = ("in_flight_limit", "rate_per_second")
+"""Those that concern how many are claimed, of a queue of the site and of the whole site."""
+WEIGHT = "weight"
+WEIGHT_LIMIT = 1000
+
+
 class SiteQueue(NamedTuple):
-    """What is different in one queue. `handler` is `MODULE:NAME`; `limits` has some of `LIMITS`."""
+    """What is different in one queue: `handler` is `MODULE:NAME`, `limits` some of `LIMITS`, `claimed` of `CLAIMED`."""
 
     handler: str | None = None
     limits: Mapping[str, Any] = MappingProxyType({})
+    claimed: Mapping[str, Any] = MappingProxyType({})
 
 
 class SiteOptions(NamedTuple):
-    """`queues` is None when the site has all of them."""
+    """`queues` is None when the site has all of them. `claimed` has some of `CLAIMED`, over all of them."""
 
     queues: tuple[str, ...] | None = None
     queue: Mapping[str, SiteQueue] = MappingProxyType({})
     schedules: Mapping[str, dict[str, Any]] = MappingProxyType({})
     """The values given in each, by name."""
+    claimed: Mapping[str, Any] = MappingProxyType({})
+    weight: int = 1
+
+    @property
+    def claims(self) -> str:
+        """All that claims have to know before they meet the site, as JSON; empty = nothing."""
+        queues = {
+            name: (own.claimed.get(IN_FLIGHT), own.claimed.get(RATE)) for name, own in self.queue.items() if own.claimed
+        }
+        if not queues and not self.claimed and self.weight == 1:
+            return ""
+        return json.dumps((self.claimed.get(IN_FLIGHT), self.claimed.get(RATE), self.weight, queues))
 
 
 DEFAULT = SiteOptions()
@@ -60,7 +83,7 @@ def site_options(own: Mapping[str, Any]) -> SiteOptions:
     if KEY not in own:
         return DEFAULT
     table = _table(KEY, own[KEY])
-    _refuse_unknown(KEY, table, (_QUEUES, _QUEUE, _SCHEDULE))
+    _refuse_unknown(KEY, table, (_QUEUES, _QUEUE, _SCHEDULE, *CLAIMED, WEIGHT))
     queues = table.get(_QUEUES)
     if queues is not None:
         if not isinstance(queues, list) or not all(isinstance(name, str) for name in queues):
@@ -78,26 +101,38 @@ def site_options(own: Mapping[str, Any]) -> SiteOptions:
         queue = values.get("queue")
         if queues is not None and queue is not None and queue not in queues:
             raise ConfigError(f"{KEY}.{_SCHEDULE}.{name}.queue is {queue!r}, which {KEY}.{_QUEUES} lacks: add it")
-    return SiteOptions(queues, found, schedules)
+    claimed, weight = _settings(KEY, table, CLAIMED), _weight(table.get(WEIGHT, 1))
+    return SiteOptions(queues, found, schedules, claimed, weight)
 
 
 def _site_queue(name: str, found: object) -> SiteQueue:
     prefix = f"{KEY}.{_QUEUE}.{name}"
     table = _table(prefix, found)
-    _refuse_unknown(prefix, table, (HANDLER, *LIMITS))
+    _refuse_unknown(prefix, table, (HANDLER, *LIMITS, *CLAIMED))
     handler = table.get(HANDLER)
     if handler is not None and not _is_reference(handler):
         raise ConfigError(f"{prefix}.{HANDLER} is {handler!r}: must be 'MODULE:NAME', as in 'shop.gold:mail'")
+    return SiteQueue(handler, _settings(prefix, table, LIMITS), _settings(prefix, table, CLAIMED))
+
+
+def _settings(prefix: str, table: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Those of `keys` that are there, checked as they are in `[queue.NAME]`."""
     known = settings_in(QUEUE)
-    limits = {}
-    for key in LIMITS:
+    found = {}
+    for key in keys:
         if key in table:
             try:
-                limits[key] = from_toml(table[key], known[key])
-                check(limits[key], known[key])
+                found[key] = from_toml(table[key], known[key])
+                check(found[key], known[key])
             except ValueError as error:
                 raise ConfigError(f"{prefix}.{key} is {table[key]!r}: {error}") from None
-    return SiteQueue(handler, limits)
+    return found
+
+
+def _weight(found: object) -> int:
+    if type(found) is not int or not 1 <= found <= WEIGHT_LIMIT:
+        raise ConfigError(f"{KEY}.{WEIGHT} is {found!r}: must be a whole number from 1 to {WEIGHT_LIMIT}")
+    return found
 
 
 def _is_reference(handler: object) -> bool:

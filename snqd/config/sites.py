@@ -131,7 +131,7 @@ def _checked(name: str, site: Declared, own: object) -> Declared:
         check_own_xmpp(own)
     except (ConfigError, BadItem) as error:
         return site._replace(problem=f"{site.source}: {error}")
-    return site._replace(queues=options.queues, schedules=dict(options.schedules))
+    return site._replace(queues=options.queues, schedules=dict(options.schedules), claims=options.claims)
 
 
 def _declared_twice(name: str, one: Declared, other: Declared) -> Declared:
@@ -139,6 +139,7 @@ def _declared_twice(name: str, one: Declared, other: Declared) -> Declared:
         stamp="",  # to be read again
         problem=f"site {name!r} is declared both in {_place(one)} and in {_place(other)}: remove one",
         text=f"{one.text}\n{other.text}",
+        claims="",
     )
 
 

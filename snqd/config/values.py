@@ -56,6 +56,8 @@ _SECONDS = Limits(high=_YEAR_SECONDS)
 _SOME_SECONDS = Limits(high=_YEAR_SECONDS, above_zero=True)
 _COUNT = Limits()
 _ONE_OR_MORE = Limits(low=1)
+_IN_FLIGHT = Limits(high=1_000_000)
+_RATE = Limits(high=1_000_000)
 
 LIMITS: dict[str, Limits] = {
     "daemon.threads": Limits(high=255),  # slots of the worker board, without slot 0
@@ -112,9 +114,15 @@ LIMITS: dict[str, Limits] = {
     "queue.*.retry_limit_seconds": _SECONDS,
     "queue.*.lag_alarm_seconds": _SECONDS,
     "queue.*.failure_ratio_alarm": Limits(high=1),
+    "queue.*.in_flight_limit": _IN_FLIGHT,
+    "queue.*.rate_per_second": _RATE,
+    "queue.*.site_in_flight_limit": _IN_FLIGHT,
+    "queue.*.site_rate_per_second": _RATE,
     "queue.*.canary_seconds": _SECONDS,
     "schedule.*.priority": Limits(low=-32768, high=32767),
     "schedule.*.missed_after_seconds": _SOME_SECONDS,
+    "sites.in_flight_limit": _IN_FLIGHT,
+    "sites.rate_per_second": _RATE,
 }
 """Limits of every number in the schema."""
 

@@ -11,11 +11,12 @@ from snqd.hub.backlog import Backlog, Service
 from snqd.hub.canary import Canaries
 from snqd.hub.connections import ConnectionBook
 from snqd.hub.flows import FlowBook
+from snqd.hub.limits import LimitBook
 from snqd.hub.memory import MemoryBook
 from snqd.hub.pauses import PauseBook
 from snqd.hub.prober import Prober
 from snqd.hub.workers import WorkerBook, cpu_seconds, rss_bytes
-from snqd.telemetry.facts import ConnectionFact, DaemonFact, PauseFact, QueueFact, StoreFact
+from snqd.telemetry.facts import ConnectionFact, DaemonFact, LimitFact, PauseFact, QueueFact, StoreFact
 from snqd.telemetry.pauses import words_of
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Gatherer:
         birds = {name: each.canary_seconds or 0.0 for name, each in parts.config.queue.items()}
         self._pauses = PauseBook(parts.daemon, parts.emit, begun=sender / 1e6)
         self._canaries = Canaries(birds, self.prober, parts.send_canary)
+        self._limits = LimitBook(parts.config, parts.sites_path)
         self.connections = ConnectionBook()
         self._readers: dict[int, LedgerReader] = {}
         self._depths_at = self._moved_at = 0.0
@@ -91,6 +93,7 @@ class Gatherer:
         queues = self._backlog.queues(seen, self._service(), words)
         facts: list[AnyFact] = [_with_past(fact, past.recent(fact.queue)) for fact in queues]
         facts += pauses
+        facts += self._limits.facts()
         facts += self.connections.facts(now)
         facts += self._memory(now)
         facts += self._canaries.turn(now, self._canary_returns())
@@ -193,6 +196,7 @@ class Gatherer:
             pauses=sum(isinstance(fact, PauseFact) for fact in others),
             recent_deaths=past.recent_deaths,
             connections=sum(isinstance(fact, ConnectionFact) for fact in others),
+            limits=sum(isinstance(fact, LimitFact) for fact in others),
         )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from snqd.items import Item, NewItem
+    from snqd.stores.limits import Limits
     from snqd.stores.pauses import Pause, PausesKept
     from snqd.stores.probe import Probe
     from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
@@ -56,6 +57,8 @@ class Lane(NamedTuple):
 
     After a claim that was full, the sites of these queues take turns within a priority, and of eight such claims one
     goes to less urgent items that have aged (see `turns.py`). Within a queue, site and priority the order stays.
+
+    Queues with limits are claimed in turns always, apart from those without (see `shares.py`).
     """
 
     queues: tuple[QueueName, ...]
@@ -112,11 +115,13 @@ class Exchanged(NamedTuple):
     """What `exchange` did: items claimed (in the order of handling), and items whose outcome came too late.
 
     `aside`: how many more the claim met and set aside, because they are paused. There may be others behind them.
+    `again_seconds`: when a limit that holds something back may leave room, unless that is when an item is done.
     """
 
     claimed: list[Item]
     lost: list[Item]
     aside: int = 0
+    again_seconds: float | None = None
 
 
 class Blame(NamedTuple):
@@ -318,6 +323,8 @@ class Store(Protocol):
     """How long after an empty claim a worker looks once more: what a wake-up may be late, debouncing included."""
     wakeup_problem: str | None
     """Why `open_wakeups` gave no descriptors, in words for the operator; None when it did."""
+    limits: Limits
+    """What `exchange` goes by; set by the worker, before each one if need be."""
 
     # connection
     def connect(self) -> None:
@@ -342,7 +349,8 @@ class Store(Protocol):
     def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
         """Report outcomes and claim for each lane, in one durable transaction.
 
-        An item that another claimant holds is never given out; items locked by a claim in progress are skipped.
+        An item that another claimant holds is never given out; items locked by a claim in progress are skipped. With
+        `limits` no more is claimed than they leave room for, whoever else claims from this store.
         """
 
     def renew(self, items: Sequence[Item]) -> list[Item]:

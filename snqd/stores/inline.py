@@ -73,7 +73,7 @@ class InlineStore:
         """Handle what is ready, until nothing is: handlers may have enqueued more."""
         while self._queues:
             queue = self._queues[0]
-            claimed, _lost, aside = self._kept.exchange([], [Lane((queue,), 1)])
+            claimed, _lost, aside, _again = self._kept.exchange([], [Lane((queue,), 1)])
             if not claimed and not aside:
                 self._queues.pop(0)
             for item in claimed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, assert_never
 
@@ -37,9 +37,11 @@ from snqd.stores.base import (
     given_back,
 )
 from snqd.stores.history import error_text
+from snqd.stores.limits import NO_LIMITS
 from snqd.stores.memory_data import Data, Row, check, matches
 from snqd.stores.memory_probe import MemoryProbe, count
 from snqd.stores.pauses import NO_PAUSES, Pauses, check_target
+from snqd.stores.shares import Shares, Used
 from snqd.stores.turns import Turn, Turns, in_order, in_turns
 
 if TYPE_CHECKING:
@@ -85,7 +87,12 @@ class MemoryStore:
         self.wakeup_problem: str | None = None
         self._lease_seconds = config.lease_seconds
         self._data = _by_name[config.url.removeprefix("memory://")]
+        self.limits = NO_LIMITS
         self._turns = Turns()
+        self._shares = Shares()
+        self._paused = NO_PAUSES
+        self._aside = 0
+        self._again_seconds: float | None = None
         self._bell: tuple[int, int] | None = None
 
     # connection
@@ -122,8 +129,7 @@ class MemoryStore:
     def exchange(self, outcomes: Sequence[Outcome], lanes: Sequence[Lane]) -> Exchanged:
         with self._data.lock:
             lost = [outcome.item for outcome in outcomes if not self._carry_out(outcome)]
-            claimed, aside = self._claim(lanes)
-            return Exchanged(claimed, lost, aside)
+            return self._claim(lanes, lost)
 
     def renew(self, items: Sequence[Item]) -> list[Item]:
         lost = []
@@ -356,28 +362,48 @@ class MemoryStore:
     def _pauses(self) -> Pauses:
         return Pauses(memory_pauses.holding(self._data))
 
-    def _claim(self, lanes: Sequence[Lane]) -> tuple[list[Item], int]:
-        pauses = self._pauses()
-        claimed: list[Item] = []
-        aside = 0
+    def _claim(self, lanes: Sequence[Lane], lost: list[Item]) -> Exchanged:
+        self._paused, self._aside, self._again_seconds = self._pauses(), 0, None
+        self._shares.limits = self.limits
         self._data.last_token += 1
-        for lane in pauses.open_lanes(lanes):
-            if lane.limit <= 0:
+        claimed = [
+            item
+            for lane in self._paused.open_lanes(lanes)
+            if lane.limit > 0
+            for item in self._shares.claim(lane, self._claim_plain, self._claim_shared)
+        ]
+        return Exchanged(claimed, lost, self._aside, self._again_seconds)
+
+    def _claim_plain(self, lane: Lane) -> list[Item]:
+        how = self._turns.next(lane, self._data.ready.aged_below)
+        found: list[Item] = []
+        for row in self._data.ready.rows(lane, how):
+            if self._paused.covers_site(row.queue, row.site):
+                self._data.place(row, ItemState.PAUSED)
+                self._aside += 1
                 continue
-            how = self._turns.next(lane, self._data.ready.aged_below)
-            found: list[Item] = []
-            for row in self._data.ready.rows(lane, how):
-                if pauses.covers_site(row.queue, row.site):
-                    self._data.place(row, ItemState.PAUSED)
-                    aside += 1
-                    continue
-                found.append(self._give(row))
-                if len(found) == lane.limit:
-                    break
-            has_others = bool(found) and self._data.ready.leaves_others(lane, found)
-            self._turns.claimed(lane, how, found, has_others=has_others)
-            claimed += in_turns(sorted(found, key=in_order)) if isinstance(how, Turn) else found
-        return claimed, aside
+            found.append(self._give(row))
+            if len(found) == lane.limit:
+                break
+        has_others = bool(found) and self._data.ready.leaves_others(lane, found)
+        self._turns.claimed(lane, how, found, has_others=has_others)
+        return in_turns(sorted(found, key=in_order)) if isinstance(how, Turn) else found
+
+    def _claim_shared(self, lane: Lane) -> list[Item]:
+        """By limits and weights."""
+        data, shares, now = self._data, self._shares, time.time()
+        in_flight: Counter[tuple[str, str]] = Counter((row.queue, row.site) for row in self._claimed())
+        used = Used(in_flight, {target: at - now for target, at in data.buckets.items() if at > now})
+        waiting = [
+            each for each in data.ready.waiting(lane.queues, now) if not self._paused.covers_site(each.queue, each.site)
+        ]
+        takes, again_seconds = shares.decide(lane, waiting, used, is_locked=True)
+        if again_seconds is not None:
+            self._again_seconds = min(again_seconds, self._again_seconds or again_seconds)
+        found = [self._give(row) for take in takes for row in data.ready.taken(take)]
+        for target, seconds in shares.spent(found).items():
+            data.buckets[target] = max(now, data.buckets.get(target, now)) + seconds
+        return in_turns(sorted(found, key=in_order))
 
     def _give(self, row: Row) -> Item:
         row.state = ItemState.CLAIMED

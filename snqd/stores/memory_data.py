@@ -93,6 +93,8 @@ class Data:
         self.dead: dict[ItemId, Row] = {}
         self.keys: dict[tuple[str, str, str], ItemId] = {}
         self.ready = Ready(self.items.get)
+        self.buckets: dict[tuple[str, str], float] = {}
+        """Of rates: when each will be full."""
         self.scheduled: list[tuple[float, ItemId]] = []
         self.last_id = 0
         self.last_token = 0

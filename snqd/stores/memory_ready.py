@@ -9,9 +9,11 @@ from __future__ import annotations
 import heapq
 import time
 from bisect import bisect_left, insort
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.stores.base import ItemState
+from snqd.stores.shares import LOOK_ITEMS, Waiting
 from snqd.stores.turns import AGEING_SECONDS, Flow, Part, Turn
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from snqd.items import Item, ItemId
     from snqd.stores.base import Lane
     from snqd.stores.memory_data import Row
+    from snqd.stores.shares import Take
     from snqd.stores.turns import Alone
 
 _SPARE_HEADS = 64
@@ -76,6 +79,24 @@ class Ready:
         for _head, queue in heads:
             while (head := self._head(queue)) is not None:
                 yield self._pop(queue, head.priority, head.site)
+
+    def waiting(self, queues: Sequence[str], now: float) -> Iterator[Waiting]:
+        """All flows, downwards, with the number of their items up to a bound."""
+        for queue in queues:
+            for priority in sorted(self._lines.get(queue, {})):
+                for site in self._sites(Part(queue), priority):
+                    first = self._first(queue, priority, site)
+                    entries = self._lines[queue][priority].heaps[site]
+                    count = sum(1 for _ in islice((entry for entry in entries if self._is_ready(*entry)), LOOK_ITEMS))
+                    if first is not None:
+                        yield Waiting(queue, priority, site, count, now - first[0])
+
+    def taken(self, take: Take) -> Iterator[Row]:
+        """As `rows`, of one flow."""
+        for _ in range(take.items):
+            if self._first(take.queue, take.priority, take.site) is None:
+                return
+            yield self._pop(take.queue, take.priority, take.site)
 
     def leaves_others(self, lane: Lane, items: Sequence[Item]) -> bool:
         """Whether any flow waits at the priority that a claim has come to, but that of the last item."""
@@ -153,8 +174,7 @@ class Ready:
         heap = line.heaps[site]
         has_changed = False
         while heap:
-            row = self._row_of(heap[0][1])
-            if row is not None and row.state is ItemState.READY and row.available_at == heap[0][0]:
+            if self._is_ready(*heap[0]):
                 if has_changed:
                     self._push_head(queue, Head(priority, *heap[0], site))
                 return heap[0]
@@ -164,6 +184,11 @@ class Ready:
         if not line.sites:
             del lines[priority]
         return None
+
+    def _is_ready(self, available_at: float, number: ItemId) -> bool:
+        """Whether an entry is still true."""
+        row = self._row_of(number)
+        return row is not None and row.state is ItemState.READY and row.available_at == available_at
 
     def _pop(self, queue: str, priority: int, site: str) -> Row:
         """Take the first item of a flow that has one."""

@@ -23,6 +23,7 @@ from snqd.telemetry.facts import (
     DepthFact,
     EventFact,
     FlowFact,
+    LimitFact,
     MemoryFact,
     PauseFact,
     QueueFact,
@@ -90,6 +91,7 @@ class DaemonView:
         canaries: Table[str, CanaryFact] = Table(attrgetter("queue"), limits.queues, budget)
         counters: Table[Pair, CounterFact] = Table(attrgetter("counter", "owner"), limits.counters, budget)
         self._pauses: Table[Pair, PauseFact] = Table(_PAIR, limits.pairs, budget)
+        self._limits: Table[Pair, LimitFact] = Table(_PAIR, limits.pairs, budget)
         self._connections: Table[tuple[str, str, str], ConnectionFact] = Table(
             attrgetter("worker", "service", "name"), limits.connections, budget
         )
@@ -106,6 +108,7 @@ class DaemonView:
             CounterFact: counters,
             PauseFact: self._pauses,
             ConnectionFact: self._connections,
+            LimitFact: self._limits,
             DaemonFact: self._daemon,
             StoreFact: self._store,
         }
@@ -117,6 +120,8 @@ class DaemonView:
         self.counters = counters.facts
         self.pauses = self._pauses.facts
         """Those that ended within the last minute too; an empty queue or site in the key means all."""
+        self.limits = self._limits.facts
+        """Of what is claimed; names as in the fact."""
         self.connections = self._connections.facts
         """Of services, by worker, service and name."""
         self._books = Books(self._flows, self._depths)
@@ -173,6 +178,7 @@ class DaemonView:
             and self._queues.fresh >= daemon.queues
             and self._pauses.fresh >= daemon.pauses
             and self._connections.fresh >= daemon.connections
+            and self._limits.fresh >= daemon.limits
         )
 
     def totals(self) -> Totals:

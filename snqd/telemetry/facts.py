@@ -93,6 +93,8 @@ class DaemonFact(Fact, frozen=True, tag=1):
     """Workers that died within the last five minutes; those replaced on purpose do not count."""
     connections: Count = 0
     """How many connection facts there are."""
+    limits: Count = 0
+    """How many limit facts there are."""
 
 
 class WorkerFact(Fact, frozen=True, tag=2):
@@ -428,11 +430,28 @@ class ConnectionFact(Fact, frozen=True, tag=13):
         return (self.worker, self.service, self.name)
 
 
+class LimitFact(Fact, frozen=True, tag=14):
+    """A limit on what is claimed at the same time, or in a second, over all daemons on the store."""
+
+    queue: str
+    """Empty = over all queues."""
+    site: str
+    """Empty = over all sites; `*` = for each site that has none of its own."""
+    in_flight: Count
+    """Most items that are claimed at the same time; 0 = no limit."""
+    rate: Figure
+    """Most items that are begun in a second; 0 = no limit."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.queue, self.site)
+
+
 AnyFact = (
     DaemonFact | WorkerFact | FlowFact | DepthFact | StoreFact | EventFact | AlarmFact | MemoryFact | CanaryFact
-    | QueueFact | CounterFact | PauseFact | ConnectionFact
+    | QueueFact | CounterFact | PauseFact | ConnectionFact | LimitFact
 )  # fmt: skip
 KINDS: tuple[type[Fact], ...] = (
     DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact, QueueFact,
-    CounterFact, PauseFact, ConnectionFact
+    CounterFact, PauseFact, ConnectionFact, LimitFact
 )  # fmt: skip

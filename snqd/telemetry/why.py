@@ -9,7 +9,7 @@ The order of the causes is the order in which one hides the others:
 4. No handler, no worker alive, no worker of its group, a loop that is stuck: nobody *could* take an item.
 5. What carries the items is away: a connection that a service keeps.
 6. Nothing can be taken: all items wait for their time (because their handler fails, or as it was asked), or others
-   hold them.
+   hold them, or as many are taken as a limit allows.
 7. Items could be taken: the handler fails, all workers are busy, the store's cleanup is pinned, or it moves after all.
 
 When none holds, or the facts do not allow it, the answer says that it does not know.
@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.telemetry.care_words import end_statement, pin_words
+from snqd.telemetry.limits import holding_back
 from snqd.telemetry.pauses import covering, resume_command, target_words, within, words_of
 from snqd.telemetry.situation import Situation, error_of, states_of
 from snqd.telemetry.words import command, duration_words, plural, rate_words
@@ -62,6 +63,7 @@ class Cause(StrEnum):
     FAILING = "failing"
     DELAYED = "delayed"
     HELD = "held"
+    LIMIT = "limit"
     BUSY = "busy"
     PINNED = "pinned"
     MOVES = "moves"
@@ -323,6 +325,18 @@ def _in_flight(it: Situation) -> str:
     return f"{it.counted(count)} of {it.name} {'is' if count == 1 else 'are'} claimed"
 
 
+def _at_limit(it: Situation) -> Answer | None:
+    """Another host may hold what is in flight, so workers that are idle here say nothing against it."""
+    if not it.waiting.ready:
+        return None
+    sites = [it.site] if it.site is not None else sorted({fact.site for fact in it.depths() if fact.ready})
+    is_left = bool(it.idle) and it.waiting.lag_seconds >= _JUST_COME_SECONDS
+    found = holding_back(it.view, it.queue, sites, is_left=is_left)
+    if found is None:
+        return None
+    return Answer(Cause.LIMIT, f"{found.sentence}; {_ready(it)}", command("snqd", "config", "show", found.setting))
+
+
 def _busy(it: Situation) -> Answer | None:
     """All hands are full, and the backlog does not get smaller."""
     if not it.busy or len(it.busy) < len(it.living):
@@ -405,5 +419,5 @@ def _all_items(it: Situation, count: int) -> str:
 
 _CAUSES: tuple[Callable[[Situation], Answer | None], ...] = (
     _not_heard, _store_away, _paused, _unknown_queue, _nothing_waits, _site_refused, _no_handler, _no_worker,
-    _not_served, _stuck, _not_connected, _failing, _delayed, _held, _busy, _just_come, _pinned, _moves,
+    _not_served, _stuck, _not_connected, _failing, _delayed, _held, _at_limit, _busy, _just_come, _pinned, _moves,
 )  # fmt: skip

@@ -107,6 +107,7 @@ class StoreThread(threading.Thread):
         self._is_orphaned = False
         self._look_at = 0.0
         self._lingers = 0
+        self._will_have_room = False
         self._renew_at = time.monotonic() + self._config.lease_seconds / 3
         self._oldest_outcome_ns = 0
         self._enough_outcomes = 1
@@ -220,7 +221,7 @@ class StoreThread(threading.Thread):
                 self.report(item, Released(item))
         elif self._care.is_due(now):
             self._do_care(now)
-        elif self._parts.errand is not None and self._is_idle():
+        elif self._parts.errand is not None and self._is_idle(lanes):
             self._on_errand_done()
             self._parts = replace(self._parts, errand=None)
         else:
@@ -239,9 +240,9 @@ class StoreThread(threading.Thread):
             self._look_at = now + self._config.poll_interval_seconds
             self._parts.bell.ring()
 
-    def _is_idle(self) -> bool:
-        """Nothing is held, and the last look (if one was allowed) found nothing."""
-        return not self._held and not self._outcomes
+    def _is_idle(self, lanes: list[Lane]) -> bool:
+        """Nothing is held, and the last look (if one was allowed) found nothing, not even what a rate holds back."""
+        return not self._held and not self._outcomes and not (lanes and self._will_have_room)
 
     def _do_care(self, now: float) -> None:
         if self._care.do(now):
@@ -269,35 +270,40 @@ class StoreThread(threading.Thread):
 
     def _exchange(self, lanes: list[Lane]) -> None:
         rows = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        self._store.limits = self._parts.sites.limits()
         if rows:
             try:
-                claimed, aside = self._report_and_claim(Reports(rows), lanes)
+                exchanged = self._report_and_claim(Reports(rows), lanes)
             except StoreUnavailable:
                 self._outcomes.extendleft(reversed(rows))
                 raise
         else:
-            claimed, _lost, aside = self._store.exchange((), lanes)
-        self._take(claimed)
+            exchanged = self._store.exchange((), lanes)
+        self._take(exchanged.claimed)
         if lanes:
-            self._plan_next_look(lanes, len(claimed) + aside)
+            self._plan_next_look(lanes, len(exchanged.claimed) + exchanged.aside)
+            self._will_have_room = exchanged.again_seconds is not None
+            if exchanged.again_seconds is not None:
+                self._look_at = min(self._look_at, time.monotonic() + exchanged.again_seconds)
 
-    def _report_and_claim(self, reports: Reports, lanes: list[Lane]) -> tuple[list[Item], int]:
+    def _report_and_claim(self, reports: Reports, lanes: list[Lane]) -> Exchanged:
         if doubted := self._doubts.to_ask(reports.items):
             self._doubts.asked(doubted, acked_among(doubted, self._store))
         told = reports.told
         batch = self._accounts.stage(reports, with_repeats=self._is_finishing)
         try:
-            claimed, lost, aside = self._store.exchange(told, lanes) if told or lanes else Exchanged([], [])
+            exchanged = self._store.exchange(told, lanes) if told or lanes else Exchanged([], [])
         except StoreUnavailable:
             self._doubts.unanswered(reports.items)
             raise
+        lost = exchanged.lost
         changed = self._doubts.changed(lost, time.monotonic())
         self._accounts.post(batch, reports, changed)
         self._tell_lost([item for item in lost if changed.get(item.id) is Settled.LOST])
         self._doubts.answered(reports.items)
         if reports.kinds & _HAVE_CONSEQUENCES:
             self._follow_up(told)
-        return claimed, aside
+        return exchanged
 
     def _follow_up(self, told: Sequence[Outcome]) -> None:
         """Of outcomes that are committed: when an item becomes due, and that there is something to claim."""

@@ -21,6 +21,7 @@ from snqd.handlers.base import bind
 from snqd.handlers.context import Site
 from snqd.items import SiteName
 from snqd.retry import Backoff
+from snqd.worker.limits import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from snqd.config.site_options import SiteQueue
     from snqd.handlers.base import BoundHandler
     from snqd.items import QueueName
+    from snqd.stores.limits import Limits
 
 UNKNOWN_SITE = "unknown site "
 """How the note on an item begins that waits because its site is not declared; whoever declares it looks for that."""
@@ -71,6 +73,8 @@ class Source(Protocol):
 
     def items(self) -> Iterable[tuple[str, Declared]]: ...
 
+    def claims(self) -> Mapping[str, str]: ...
+
 
 class Tenants:
     """One per worker. `find` may be called in any thread, `refresh` in the main one."""
@@ -84,6 +88,7 @@ class Tenants:
         self._open = open_source
         self._source = open_source()
         self._version = 0
+        self._limits = limits_of(config, self._source.claims())
         self.known: dict[SiteName, Tenant] = {}
         """The sites that were met; to be looked at before `find` is called."""
 
@@ -121,12 +126,18 @@ class Tenants:
         self.refresh()
         return self._version
 
+    def limits(self) -> Limits:
+        """What is limited now. Costs a look into memory."""
+        self.refresh()
+        return self._limits
+
     def refresh(self) -> None:
         """Go by the newest declarations. Costs a look into memory while nothing has changed."""
         if not self._source.is_superseded:
             return
         try:
             self._source = self._open()
+            self._limits = limits_of(self._config, self._source.claims())
         except (OSError, SnqdError):  # somebody has cleaned the runtime folder: what we know is still right
             return
         self._version += 1
@@ -174,6 +185,9 @@ class InMemory:
     @property
     def has_schedules(self) -> bool:
         return any(site.schedules for site in self._catalogue.values())
+
+    def claims(self) -> Mapping[str, str]:
+        return {name: site.claims for name, site in self._catalogue.items() if site.claims}
 
 
 class Reread(InMemory):

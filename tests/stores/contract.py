@@ -20,6 +20,7 @@ from tests.stores.contract_care import (
     WakeupContract,
 )
 from tests.stores.contract_duty import DutyContract
+from tests.stores.contract_limits import LimitContract
 from tests.stores.contract_pauses import PauseContract, PauseProbeContract, RecentDeadContract
 from tests.stores.contract_probe import ProbeContract
 from tests.stores.contract_schedules import RacingSchedulesContract, ScheduleContract
@@ -47,6 +48,7 @@ class StoreContract(
     PauseProbeContract,
     RecentDeadContract,
     TurnContract,
+    LimitContract,
     AgeingContract,
     ScheduleContract,
     ExpiryContract,

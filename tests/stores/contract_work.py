@@ -17,6 +17,7 @@ from snqd.stores.base import (
     DeadReason,
     Discarded,
     Done,
+    Exchanged,
     ItemFilter,
     Lane,
     Reclaimed,
@@ -191,8 +192,8 @@ class ClaimContract:
     def test_a_lane_without_a_limit_or_queue_gives_nothing(self, store: Store) -> None:
         store.enqueue([new()])
 
-        assert store.exchange([], []) == ([], [], 0)
-        assert store.exchange([], [lane(limit=0), Lane((), 5), lane("other")]) == ([], [], 0)
+        assert store.exchange([], []) == Exchanged([], [])
+        assert store.exchange([], [lane(limit=0), Lane((), 5), lane("other")]) == Exchanged([], [])
 
     def test_a_claimed_item_is_not_given_again(self, open_store: OpenStore) -> None:
         one, two = open_store("one"), open_store("two")
@@ -244,7 +245,7 @@ class OutcomeContract:
         store.enqueue([new(), new()])
         one, two = claim(store)
 
-        assert store.exchange([Done(one), Discarded(two, "spam")], []) == ([], [], 0)
+        assert store.exchange([Done(one), Discarded(two, "spam")], []) == Exchanged([], [])
 
         assert waiting(store) == []
         assert list(store.find_dead(EVERYTHING)) == []
@@ -253,7 +254,7 @@ class OutcomeContract:
         store.enqueue([new()])
         item = claim_one(store)
 
-        assert store.exchange([Retried(item, 0.2, "no luck", "Traceback …")], [lane()]) == ([], [], 0)
+        assert store.exchange([Retried(item, 0.2, "no luck", "Traceback …")], [lane()]) == Exchanged([], [])
 
         (record,) = waiting(store)
         assert (record.state, record.attempts, record.crash_attempts) == ("scheduled", 1, 0)

@@ -103,6 +103,14 @@ def test_a_claim_reads_and_locks_only_what_it_takes(backlog: PostgresStore, queu
         ("unhandled_queues", {"handled": "{q0}"}),
         ("transaction", {"id": 1, "token": 1}),
         ("pauses", {}),
+        ("look", {"queues": "{q1}", "belows": "{m}", "beyond_all": "~", "flows": 256, "items": 16}),
+        (
+            "claim_shares",
+            {"queues": "{q1}", "priorities": "{1}", "sites": "{default}", "counts": "{3}"}
+            | {"claimant": "w", "lease": 60.0, "is_limited": True},
+        ),
+        ("spend", {"queues": "{q1}", "sites": '{""}', "seconds": "{1}"}),
+        ("forget_buckets", {}),
     ],
 )
 def test_no_statement_of_a_worker_walks_the_table(
@@ -110,7 +118,13 @@ def test_no_statement_of_a_worker_walks_the_table(
 ) -> None:
     plan = explain(backlog, SQL[name], parameters)
 
-    assert {node["Node Type"] for node in plan} & {"Seq Scan", "Bitmap Heap Scan", "Hash Join", "Merge Join"} == set()
+    of_items = [node for node in plan if node.get("Relation Name") != "queue_bucket"]  # that one is read whole
+    assert {node["Node Type"] for node in of_items} & {
+        "Seq Scan",
+        "Bitmap Heap Scan",
+        "Hash Join",
+        "Merge Join",
+    } == set()
     assert plan[0]["Shared Hit Blocks"] + plan[0]["Shared Read Blocks"] < 100
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.errors import BadItem, ConfigError, DaemonRunning, SchemaMismatch, StoreError, StoreUnavailable
-from snqd.stores.base import Done, ItemFilter, Retried
+from snqd.stores.base import Done, Exchanged, ItemFilter, Retried
 from snqd.stores.sql import migrations
 from snqd.stores.sqlite import enqueue
 from snqd.stores.sqlite.location import lock_for_daemon, path_from_url
@@ -233,7 +233,7 @@ class TestHandlerTransaction:
             with pytest.raises(StoreUnavailable, match="is locked: another program has held") as error:
                 impatient.enqueue([new()])
             one_line(error)
-            assert impatient.exchange([], [lane("empty")]) == ([], [], 0)
+            assert impatient.exchange([], [lane("empty")]) == Exchanged([], [])
 
         assert impatient.exchange([], [lane()]).claimed[0].frame == b"next"
         impatient.close()

@@ -16,6 +16,7 @@ from snqd.telemetry.facts import (
     DepthFact,
     EventFact,
     FlowFact,
+    LimitFact,
     MemoryFact,
     PauseFact,
     QueueFact,
@@ -56,9 +57,10 @@ PAUSE = PauseFact("mail", "a.example", "anna", "the relay is down", 1_764_000_00
 CONNECTION = ConnectionFact(
     "main.1", "xmpp", "update@a.example", "a.example", "connected", 1_764_000_001.0, "", 0.0, 0.002, 9, 8, 1, 3, 1
 )  # fmt: skip
+LIMIT = LimitFact("mail", "*", 5, 0.5)
 ONE_OF_EACH: tuple[AnyFact, ...] = (
     DAEMON, WORKER, FLOW, DEPTH, STORE, EVENT, ALARM, MEMORY, CANARY, QUEUE, COUNTER, PAUSE,
-    CONNECTION
+    CONNECTION, LIMIT
 )  # fmt: skip
 
 

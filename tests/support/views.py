@@ -13,6 +13,7 @@ from snqd.telemetry.facts import (
     DepthFact,
     EventFact,
     FlowFact,
+    LimitFact,
     MemoryFact,
     PauseFact,
     QueueFact,
@@ -69,6 +70,7 @@ def daemon_fact(facts: tuple[AnyFact, ...] = (), *, is_complete: bool = True, **
         "pid": 4000, "store": "postgresql://snqd@db.example/queue", "started": NOON - 3600, "workers_wanted": 2,
         "workers": count(WorkerFact), "flows": count(FlowFact), "depths": count(DepthFact), "queues": count(QueueFact),
         "pauses": count(PauseFact), "connections": count(ConnectionFact),
+        "limits": count(LimitFact),
     }  # fmt: skip
     return _made(DaemonFact, given | changes)
 
@@ -100,6 +102,10 @@ def connection(name: str = "update@a.example", **changes: Any) -> ConnectionFact
 def pause(name: str = "", site: str = "", **changes: Any) -> PauseFact:
     """One that anna has made two hours before."""
     return _made(PauseFact, {"queue": name, "site": site, "author": "anna", "since": NOON - 7200.0} | changes)
+
+
+def limit(name: str = "", site: str = "", **changes: Any) -> LimitFact:
+    return _made(LimitFact, {"queue": name, "site": site} | changes)
 
 
 def depth(name: str = "mail", site: str = "a.example", **changes: Any) -> DepthFact:

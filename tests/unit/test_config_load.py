@@ -207,7 +207,8 @@ def test_a_mistake_in_the_file_is_told_with_line_key_what_was_found_and_what_is_
         (
             "SNQD_SITES_ZZZ",
             "x",
-            "no such setting: variables of [sites] are SNQD_SITES_DIRECTORY, SNQD_SITES_WATCH, SNQD_SITES_TABLE",
+            "no such setting: variables of [sites] are SNQD_SITES_DIRECTORY, SNQD_SITES_WATCH, SNQD_SITES_TABLE, "
+            "SNQD_SITES_IN_FLIGHT_LIMIT, SNQD_SITES_RATE_PER_SECOND",
         ),
         ("SNQD_QUEUE_MAIL_GROUP", "x", "[queue] cannot be set from the environment: use the configuration file"),
     ],

@@ -11,12 +11,13 @@ import pytest
 
 import snqd
 from snqd.config.catalogue import Declared, Form
-from snqd.config.schema import Config
+from snqd.config.schema import Config, QueueConfig
 from snqd.config.site_image import SiteImage, publish
 from snqd.config.site_options import site_options
 from snqd.errors import ConfigError
 from snqd.handlers.base import bind
 from snqd.items import QueueName, SiteName
+from snqd.stores.limits import NO_LIMITS, Limit
 from snqd.worker.tenants import InMemory, Tenants, image_source
 
 if TYPE_CHECKING:
@@ -74,6 +75,37 @@ def test_a_site_without_options_has_the_workers_own_handlers() -> None:
     assert found is not None
     assert found.handlers is HANDLERS
     assert found.site.settings == {"theme": "red", "x": 1}
+
+
+def test_limits_are_known_of_sites_that_nobody_has_met_and_change_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "sites"
+    declared = Declared(Form.TOML, "a.toml", claims=site_options({"snqd": {"weight": 3}}).claims)
+    publish(path, {"a": declared, "b": toml("")})
+    config = Config(queue={"mail": QueueConfig(in_flight_limit=5, site_rate_per_second=0.5)})
+    found = Tenants(config, HANDLERS, image_source(path, dict))
+
+    limits = found.limits()
+    assert found.limits() is limits
+    assert (limits.weight("a"), limits.weight("b")) == (3, 1)
+    assert dict(limits.of("mail", "b")) == {("mail", ""): Limit(5), ("mail", "b"): Limit(rate=0.5)}
+
+    publish(path, {"a": toml(""), "b": toml("")})
+    assert found.limits().weight("a") == 1
+    assert Tenants(Config(), HANDLERS, image_source(path, dict)).limits() is NO_LIMITS
+
+
+@pytest.mark.parametrize(
+    ("text", "claims"),
+    [
+        ("", ""),
+        ("queues = ['mail']\n[queue.mail]\nmax_attempts = 3", ""),
+        ("weight = 3", "[null, null, 3, {}]"),
+        ("in_flight_limit = 0", "[0, null, 1, {}]"),
+        ("rate_per_second = 0.5\n[queue.mail]\nin_flight_limit = 2", '[null, 0.5, 1, {"mail": [2, null]}]'),
+    ],
+)
+def test_what_limits_a_sites_claims_is_told_apart(text: str, claims: str) -> None:
+    assert site_options({"snqd": tomllib.loads(text)}).claims == claims
 
 
 def test_a_site_that_nobody_declares_is_none() -> None:
@@ -191,6 +223,10 @@ def test_an_image_searches_in_the_order_of_bytes(tmp_path: Path) -> None:
         ("[snqd]\nqueue = 1", "snqd.queue is 1: must be a table: write [snqd.queue]"),
         ("[snqd]\nqueus = []", "unknown key snqd.queus: did you mean snqd.queues?"),
         ("[snqd]\nzzz = []", "unknown key snqd.zzz: keys of [snqd] are queues, queue"),
+        ("[snqd]\nweight = 0", "snqd.weight is 0: must be a whole number from 1 to 1000"),
+        ("[snqd]\nweight = 1.5", "snqd.weight is 1.5: must be a whole number"),
+        ("[snqd]\nin_flight_limit = -1", "snqd.in_flight_limit is -1: must be 0 to 1,000,000"),
+        ("[snqd.queue.mail]\nrate_per_second = 'x'", "snqd.queue.mail.rate_per_second is 'x': must be a number"),
         ("[snqd]\nqueues = 'mail'", """snqd.queues is 'mail': must be a list of texts, as in ["mail", "feed"]"""),
         ("[snqd]\nqueues = ['']", "queue name '' is not valid"),
         (

@@ -17,6 +17,7 @@ from tests.support.views import (
     depth,
     event,
     flow,
+    limit,
     pause,
     queue,
     store,
@@ -97,6 +98,38 @@ CASES = {
         Cause.MOVES,
         "1 item of queue mail could be claimed (the oldest for 1.0s): just come",
         "snqd status --watch",
+    ),
+    "it is at its limit": Case(
+        (*SERVED, limit("mail", in_flight=2), depth(ready=7, in_flight=1), depth(site="b.example", in_flight=1)),
+        Cause.LIMIT,
+        "queue mail is at its limit of 2 items in flight, over all daemons; "
+        "7 items of queue mail could be claimed (the oldest for 1m30s)",
+        "snqd config show queue.mail.in_flight_limit",
+    ),
+    "its rate is used up": Case(
+        (*SERVED, limit("mail", rate=0.1), depth(ready=7)),
+        Cause.LIMIT,
+        "queue mail is at its limit of 6.0/min, over all daemons; "
+        "7 items of queue mail could be claimed (the oldest for 1m30s)",
+        "snqd config show queue.mail.rate_per_second",
+    ),
+    "its site is at its limit over all queues": Case(
+        (*SERVED, limit(site="*", in_flight=3), depth(ready=7, in_flight=1), depth("other", in_flight=2)),
+        Cause.LIMIT,
+        "site a.example is at its limit of 3 items in flight, over all daemons; "
+        "7 items of queue mail (site a.example) could be claimed (the oldest for 1m30s)",
+        "snqd config show sites",
+        site="a.example",
+    ),
+    "every site is at its limit in the queue": Case(
+        (
+            *SERVED, limit("mail", "*", in_flight=1), limit("mail", "b.example", in_flight=2),
+            depth(ready=7, in_flight=1), depth(site="b.example", ready=1, in_flight=2),
+        ),
+        Cause.LIMIT,
+        "every site with ready items is at its limit: queue mail of site a.example is at its limit of "
+        "1 item in flight, over all daemons; 8 items of queue mail could be claimed (the oldest for 1m30s)",
+        "snqd config show queue.mail.site_in_flight_limit",
     ),
     "nobody has heard of the queue": Case(
         (*SERVED[:-1], queue("other"), depth("other", ready=1)),
@@ -451,3 +484,18 @@ def test_names_that_a_shell_would_read_are_quoted() -> None:
     answer = why(view_of(*SERVED, queue(name), depth(name, scheduled=2)), name, now=NOON)
 
     assert answer.command == "snqd items retry --queue 'mail; rm -rf ~'"
+
+
+def test_a_limit_that_a_site_has_lifted_or_has_not_reached_holds_nothing_back() -> None:
+    limits = (limit("mail", "*", in_flight=1), limit("mail", "b.example"), limit(site="a.example", in_flight=5))
+    view = view_of(*SERVED, *limits, depth(ready=7, in_flight=1), depth(site="b.example", ready=1, in_flight=2))
+
+    assert why(view, "mail", now=NOON).cause is not Cause.LIMIT
+    assert why(view, "mail", "b.example", now=NOON).cause is not Cause.LIMIT
+    assert why(view, "mail", "a.example", now=NOON).cause is Cause.LIMIT
+
+
+def test_what_has_just_come_is_not_held_back_by_a_rate() -> None:
+    view = view_of(*SERVED, limit("mail", rate=5.0), depth(ready=1, lag_seconds=0.2))
+
+    assert why(view, "mail", now=NOON).cause is Cause.MOVES

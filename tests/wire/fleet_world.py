@@ -135,6 +135,7 @@ def known(view: DaemonView) -> dict[tuple[type, Any], AnyFact]:
         view.memory,
         view.canaries,
         view.connections,
+        view.limits,
     )
     facts: list[AnyFact] = [fact for table in tables for fact in table.values()]
     if view.store is not None:

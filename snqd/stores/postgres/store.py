@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from snqd.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.items import QueueName, SiteName
 from snqd.stores.base import Discarded, Done, Exchanged, Expired, Promoted, Reclaimed
+from snqd.stores.limits import NO_LIMITS
 from snqd.stores.pauses import NO_PAUSES, check_target
 from snqd.stores.postgres import duty, enqueue, pauses, people, schedules, schema
 from snqd.stores.postgres.claims import PostgresClaims
@@ -24,6 +25,7 @@ from snqd.stores.postgres.outcomes import record
 from snqd.stores.postgres.pauses import PostgresPauses
 from snqd.stores.postgres.probe import PostgresProbe
 from snqd.stores.postgres.repair import repair
+from snqd.stores.postgres.shared import SharedClaims
 from snqd.stores.postgres.single import SingleInsert
 from snqd.stores.postgres.texts import beyond_all, number_array, text_array
 from snqd.stores.postgres.transaction import HandlerTransactions
@@ -67,6 +69,8 @@ class PostgresStore:
         self._vacuum = Vacuum(config, lambda: self._application_name("vacuum"))
         self._single: SingleInsert | None = None
         self._claims = PostgresClaims(self._lease, self._dead_rows)
+        self.limits = NO_LIMITS
+        self._shared = SharedClaims(self._lease)
         self._pauses = PostgresPauses()
         self._paused = NO_PAUSES
         self._cursor: psycopg.Cursor[tuple[Any, ...]]
@@ -157,7 +161,7 @@ class PostgresStore:
             kept, aside = paused.part(exchanged.claimed)
             if aside:
                 self._pauses.set_aside(self._connection, aside)
-            return Exchanged(kept, exchanged.lost, len(aside))
+            return Exchanged(kept, exchanged.lost, len(aside), exchanged.again_seconds)
 
     def _known_pauses(self) -> Pauses:
         paused = self._pauses.known(self._connection)
@@ -169,6 +173,10 @@ class PostgresStore:
     def _exchange(self, outcomes: Sequence[Outcome], wishes: list[Lane]) -> Exchanged:
         claims, cursor = self._claims, self._cursor
         claims.claimant = self.claimant
+        if self.limits and wishes:
+            with self._connection.transaction():
+                lost = record(self._connection, outcomes)
+                return self._claim_shares(wishes)._replace(lost=lost)
         if len(wishes) <= 1 and all(map(_is_plain, outcomes)):
             lane = wishes[0] if wishes else None
             if outcomes:
@@ -178,6 +186,23 @@ class PostgresStore:
             lost = record(self._connection, outcomes)
             claimed = [item for lane in wishes for item in claims.claim(cursor, lane)]
         return Exchanged(claimed, lost)
+
+    def _claim_shares(self, wishes: list[Lane]) -> Exchanged:
+        claims, shared, cursor = self._claims, self._shared, self._cursor
+        shared.shares.limits = self.limits
+        again_seconds = []
+
+        def claim_shared(lane: Lane) -> list[Item]:
+            items, again = shared.claim(cursor, lane, self._paused, self.claimant, claims.beyond_all)
+            again_seconds.extend([] if again is None else [again])
+            return items
+
+        claimed = [
+            item
+            for lane in wishes
+            for item in shared.shares.claim(lane, lambda part: claims.claim(cursor, part), claim_shared)
+        ]
+        return Exchanged(claimed, [], again_seconds=min(again_seconds, default=None))
 
     def _dead_rows(self) -> int:
         row = self._execute("dead_rows").fetchone()

@@ -147,6 +147,96 @@ cross join lateral (
 where available_at < now() - make_interval(secs => %(seconds)s)
 order by available_at limit 1
 
+-- name: lock_limits
+-- One at a time looks at what is limited and claims it. Who does not get it claims only what no limit counts.
+select pg_try_advisory_xact_lock(hashtext('snqd.limits'))
+
+-- name: look
+-- What a claim that is shared out goes by (see snqd/stores/shares.py), as rows of three kinds: what is in flight and counts
+-- for limits; buckets that are not full; and flows that wait, with the number of their items up to a bound. Flows are found
+-- by jumping, as in `claim_turns`: of each queue the priorities upwards, and of each of those the sites downwards from
+-- where the queue's last look ended, and around.
+select 0, queue::text, site::text, 0, count(*)::int, 0::float8
+from queue_item where state = 'claimed' and is_limited group by queue, site
+union all
+select 1, queue::text, site::text, 0, 0, date_part('epoch', full_at - clock_timestamp())
+from queue_bucket where full_at > clock_timestamp()
+union all
+select 2, asked.queue, flow.site, line.priority, head.items, head.seconds
+from unnest(%(queues)s::text[], %(belows)s::text[]) as asked (queue, below)
+cross join lateral (
+  with recursive this (priority, nth) as (
+    (select priority, 1 from queue_item
+     where queue = asked.queue and state = 'ready' order by priority, available_at, id limit 1)
+    union all
+    select next.priority, nth + 1 from this cross join lateral (
+      select priority from queue_item
+      where queue = asked.queue and state = 'ready' and priority > this.priority
+      order by priority, available_at, id limit 1) as next
+    where nth < 16
+  )
+  select priority from this) as line
+cross join lateral (
+  (with recursive this (site) as (
+    (select site::text from queue_item
+     where queue = asked.queue and state = 'ready' and priority = line.priority and site < asked.below
+     order by site desc, available_at desc, id desc limit 1)
+    union all
+    select next.site from this cross join lateral (
+      select site::text from queue_item
+      where queue = asked.queue and state = 'ready' and priority = line.priority and site < this.site
+      order by site desc, available_at desc, id desc limit 1) as next
+  )
+  select site from this)
+  union all
+  (with recursive this (site) as (
+    (select site::text from queue_item
+     where queue = asked.queue and state = 'ready' and priority = line.priority
+       and site < %(beyond_all)s and site >= asked.below
+     order by site desc, available_at desc, id desc limit 1)
+    union all
+    select next.site from this cross join lateral (
+      select site::text from queue_item
+      where queue = asked.queue and state = 'ready' and priority = line.priority
+        and site < this.site and site >= asked.below
+      order by site desc, available_at desc, id desc limit 1) as next
+  )
+  select site from this)
+  limit %(flows)s) as flow
+cross join lateral (
+  select count(*)::int as items, date_part('epoch', now() - min(available_at)) as seconds from (
+    select available_at from queue_item
+    where queue = asked.queue and state = 'ready' and priority = line.priority and site = flow.site
+    order by available_at, id limit %(items)s) as first) as head
+where head.items > 0
+
+-- name: claim_shares
+-- So many items of each of these flows.
+update queue_item set state = 'claimed', claimed_by = %(claimant)s,
+  lease_until = now() + make_interval(secs => %(lease)s),
+  token = (select nextval('snqd_token')), is_limited = is_limited or %(is_limited)s
+where ctid = any(array(
+  select item.ctid
+  from unnest(%(queues)s::text[], %(priorities)s::smallint[], %(sites)s::text[], %(counts)s::int[])
+    as flow (queue, priority, site, count)
+  cross join lateral (
+    select ctid from queue_item
+    where queue = flow.queue and state = 'ready' and priority = flow.priority and site = flow.site
+    order by available_at, id limit flow.count for update skip locked) as item))
+returning id, token, site, queue, codec, frame, attempts, crash_attempts,
+  date_part('epoch', created), date_part('epoch', available_at), priority
+
+-- name: spend
+insert into queue_bucket as old (queue, site, full_at)
+select queue, site, clock_timestamp() + make_interval(secs => seconds)
+from unnest(%(queues)s::text[], %(sites)s::text[], %(seconds)s::float8[]) as spent (queue, site, seconds)
+on conflict (queue, site) do update
+set full_at = greatest(old.full_at, clock_timestamp()) + (excluded.full_at - clock_timestamp())
+
+-- name: forget_buckets
+-- Those that are full. Under the lock of limits, without which nobody takes of one.
+delete from queue_bucket where full_at < now()
+
 -- name: dead_rows
 -- What the server has counted since the last vacuum; no table is read. An item leaves two behind, by claim and ack.
 select pg_stat_get_dead_tuples('queue_item'::regclass)

@@ -83,6 +83,32 @@ SELECT priority, available_at FROM queue_item INDEXED BY queue_item_ready
 WHERE state = 'ready' AND queue = ? AND priority > ?
 ORDER BY priority, available_at, id LIMIT 1
 
+-- name: count_flow
+-- Of one site at one priority: how many items wait, up to a bound, and since when.
+SELECT count(*), min(available_at) FROM (
+    SELECT available_at FROM queue_item INDEXED BY queue_item_turn
+    WHERE state = 'ready' AND queue = ? AND priority = ? AND site = ? ORDER BY available_at, id LIMIT ?)
+
+-- name: count_line
+-- The same where there is but one site.
+SELECT count(*), min(available_at) FROM (
+    SELECT available_at FROM queue_item INDEXED BY queue_item_ready
+    WHERE state = 'ready' AND queue = ? AND priority = ? ORDER BY available_at, id LIMIT ?)
+
+-- name: in_flight
+-- All that is claimed: on one host that is never much.
+SELECT queue, site, count(*) FROM queue_item INDEXED BY queue_item_claimed WHERE state = 'claimed' GROUP BY queue, site
+
+-- name: buckets
+SELECT queue, site, full_at - :now FROM queue_bucket WHERE full_at > :now
+
+-- name: spend
+INSERT INTO queue_bucket (queue, site, full_at) VALUES (:queue, :site, :now + :seconds)
+ON CONFLICT (queue, site) DO UPDATE SET full_at = max(full_at, :now) + :seconds
+
+-- name: forget_buckets
+DELETE FROM queue_bucket WHERE full_at < ?
+
 -- name: claim
 UPDATE queue_item SET state = 'claimed', claimed_by = ?, lease_until = ?, token = ?
 WHERE id IN (SELECT value FROM json_each(?))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from snqd.items import DEFAULT_SITE, Item
+from snqd.stores.base import Exchanged
+from snqd.stores.shares import BEYOND_ALL, LOOK_FLOWS, LOOK_ITEMS, Used, Waiting
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import pauses
 from snqd.stores.sqlite.connection import now
-from snqd.stores.turns import AGEING_SECONDS, Flow, Turn, in_order, in_turns
+from snqd.stores.turns import AGEING_SECONDS, Flow, Part, Turn, in_order, in_turns
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from snqd.items import QueueName
     from snqd.stores.base import Lane
     from snqd.stores.pauses import Pauses
+    from snqd.stores.shares import Shares
     from snqd.stores.turns import Turns
 
     Row = tuple[Any, ...]
@@ -35,6 +40,9 @@ _HAS_LINE = _SQL["has_line"]
 _HAS_SITES = _SQL["has_sites"]
 _INDEX_SITES = _SQL["index_sites"]
 _NEXT_LINE = _SQL["next_line"]
+_COUNT_FLOW, _COUNT_LINE = _SQL["count_flow"], _SQL["count_line"]
+_IN_FLIGHT, _BUCKETS = _SQL["in_flight"], _SQL["buckets"]
+_SPEND, _FORGET_BUCKETS = _SQL["spend"], _SQL["forget_buckets"]
 _CLAIM = _SQL["claim"]
 _LAST_TOKEN = _SQL["last_token"]
 _USE_TOKEN = _SQL["use_token"]
@@ -43,8 +51,8 @@ _FLOWS_LIMIT = 1000
 _PRIORITIES_LIMIT = 16
 """Priorities of a queue that are looked at for what has aged."""
 _priority = itemgetter(10)
-_BEYOND_ALL = "\U0010ffff"
-"""A text after every name."""
+_BEFORE_ALL = -(1 << 31)
+"""More urgent than every priority."""
 
 
 def anything_ready(raw: sqlite3.Connection, lanes: Sequence[Lane]) -> bool:
@@ -61,25 +69,22 @@ def has_sites(raw: sqlite3.Connection) -> bool:
 
 
 def claim(
-    raw: sqlite3.Connection, lanes: Sequence[Lane], paused: Pauses, turns: Turns, claimant: str, lease_seconds: float
-) -> tuple[list[Item], int]:
+    raw: sqlite3.Connection,
+    lanes: Sequence[Lane],
+    paused: Pauses,
+    turns: Turns,
+    shares: Shares,
+    claimant: str,
+    lease_seconds: float,
+) -> Exchanged:
     """Claim for each lane: the items in the order of handling, and how many were set aside."""
     work = (_Claim if has_sites(raw) else _OneSiteClaim)(raw, paused, claimant, now() + lease_seconds)
     claimed: list[Item] = []
     for lane in paused.open_lanes(lanes):
-        if lane.limit <= 0 or not lane.queues:
-            continue
-        how = turns.next(lane, work.aged_below)
-        if isinstance(how, Turn):
-            items = work.in_turns(lane, how)
-            turns.claimed(lane, how, items)
-        else:
-            items = work.in_order(lane.queues, lane.limit)
-            is_full = len(items) >= lane.limit
-            turns.claimed(lane, how, items, has_others=is_full and work.leaves_others(lane, items))
-        claimed += items
+        if lane.limit > 0 and lane.queues:
+            claimed += shares.claim(lane, partial(work.by_turns, turns), partial(work.by_shares, shares))
     work.end()
-    return claimed, work.aside
+    return Exchanged(claimed, [], work.aside, work.again_seconds)
 
 
 class _Claim:
@@ -91,6 +96,7 @@ class _Claim:
 
     def __init__(self, raw: sqlite3.Connection, paused: Pauses, claimant: str, lease_until: float) -> None:
         self.aside = 0
+        self.again_seconds: float | None = None
         self._raw = raw
         self._paused = paused
         self._claimant = claimant
@@ -101,6 +107,59 @@ class _Claim:
     def end(self) -> None:
         if self._is_used:
             self._raw.execute(_USE_TOKEN, (self._token,))
+
+    def by_turns(self, turns: Turns, lane: Lane) -> list[Item]:
+        how = turns.next(lane, self.aged_below)
+        if isinstance(how, Turn):
+            items = self.in_turns(lane, how)
+            turns.claimed(lane, how, items)
+        else:
+            items = self.in_order(lane.queues, lane.limit)
+            is_full = len(items) >= lane.limit
+            turns.claimed(lane, how, items, has_others=is_full and self.leaves_others(lane, items))
+        return items
+
+    def by_shares(self, shares: Shares, lane: Lane) -> list[Item]:
+        """By limits and weights (see `snqd.stores.shares`). Who writes is alone."""
+        clock = now()
+        in_flight = {(queue, site): count for queue, site, count in self._raw.execute(_IN_FLIGHT)}
+        buckets = {(queue, site): seconds for queue, site, seconds in self._raw.execute(_BUCKETS, {"now": clock})}
+        waiting = [each for queue in lane.queues for each in self._look(queue, shares, clock)]
+        takes, again_seconds = shares.decide(lane, waiting, Used(in_flight, buckets), is_locked=True)
+        if again_seconds is not None:
+            self.again_seconds = min(again_seconds, self.again_seconds or again_seconds)
+        rows = [row for take in takes for row in self._of_flow(Flow(take.queue, take.site), take.priority, take.items)]
+        claimed = self._take(rows)
+        if spent := shares.spent(claimed):
+            values = ({"queue": queue, "site": site, "now": clock, "seconds": n} for (queue, site), n in spent.items())
+            self._raw.executemany(_SPEND, values)
+            if shares.wants_to_forget:
+                self._raw.execute(_FORGET_BUCKETS, (clock,))
+        return in_turns(sorted(claimed, key=in_order))
+
+    def _look(self, queue: QueueName, shares: Shares, clock: float) -> Iterator[Waiting]:
+        below = shares.below(queue)
+        line = self._raw.execute(_NEXT_LINE, (queue, _BEFORE_ALL)).fetchone()
+        for _ in range(_PRIORITIES_LIMIT):
+            if line is None:
+                return
+            priority = line[0]
+            for site in islice(self._sites_around(queue, priority, below), LOOK_FLOWS):
+                if not self._paused.covers_site(queue, site):
+                    items, since = self._count(Flow(queue, site), priority)
+                    yield Waiting(queue, priority, site, items, clock - since)
+            line = self._raw.execute(_NEXT_LINE, (queue, priority)).fetchone()
+
+    def _sites_around(self, queue: QueueName, priority: int, below: str) -> Iterator[str]:
+        for part in (Part(queue, below=below), Part(queue, lowest=below)):
+            site: str | None = BEYOND_ALL if part.below is None else part.below
+            while site and (site := self._site_below(queue, priority, site, part.lowest)):
+                yield site
+
+    def _count(self, flow: Flow, priority: int) -> Row:
+        values = (flow.queue, priority, flow.site, LOOK_ITEMS)
+        row: Row = self._raw.execute(_COUNT_FLOW, values).fetchone()
+        return row
 
     def in_order(self, queues: Sequence[QueueName], wanted: int) -> list[Item]:
         """The queue with the most urgent, then oldest item first, a batch at a time."""
@@ -148,7 +207,7 @@ class _Claim:
         """Whether any flow waits at the priority that a claim has come to, but that of the last item."""
         last = max(items, key=_priority)
         for queue in lane.queues:
-            below = last.site if queue == last.queue else _BEYOND_ALL
+            below = last.site if queue == last.queue else BEYOND_ALL
             if self._site_below(queue, last.priority, below, "") or self._has_above(queue, last.priority, below):
                 return True
         return False
@@ -163,7 +222,7 @@ class _Claim:
         """From where the turn begins, one at a time."""
         number = 0
         for part in turn.parts(lane.queues):
-            site: str | None = _BEYOND_ALL if part.below is None else part.below
+            site: str | None = BEYOND_ALL if part.below is None else part.below
             while site and (site := self._site_below(part.queue, turn.priority, site, part.lowest)):
                 number += 1
                 if number > _FLOWS_LIMIT:
@@ -214,6 +273,10 @@ class _OneSiteClaim(_Claim):
     def _site_below(self, queue: str, priority: int, below: str, lowest: str) -> str | None:
         has_site = lowest <= DEFAULT_SITE < below and self._raw.execute(_HAS_LINE, (queue, priority)).fetchone()[0]
         return DEFAULT_SITE if has_site else None
+
+    def _count(self, flow: Flow, priority: int) -> Row:
+        row: Row = self._raw.execute(_COUNT_LINE, (flow.queue, priority, LOOK_ITEMS)).fetchone()
+        return row
 
     def _has_above(self, queue: str, priority: int, site: str) -> bool:  # noqa: ARG002  (there is none above itself)
         return False

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from snqd.errors import LeaseLost, StoreUnavailable
 from snqd.stores.base import Discarded, Done, Exchanged
+from snqd.stores.limits import NO_LIMITS
 from snqd.stores.pauses import PauseLook, check_target
+from snqd.stores.shares import Shares
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import care, claims, enqueue, pauses, people, schedules, schema, work
 from snqd.stores.sqlite.connection import LOCK_WAIT_SECONDS, Connection, now
@@ -69,7 +71,9 @@ class SqliteStore:
         self._connection: Connection | None = None
         self._inode: tuple[int, int] = (0, 0)
         self._look = PauseLook(again_seconds=0.0)
+        self.limits = NO_LIMITS
         self._turns = Turns()
+        self._shares = Shares()
         self._watch: Watch | None = None
         self._duties = DutyLocks(self.path)
         self._spare: deque[Connection] = deque()
@@ -134,9 +138,10 @@ class SqliteStore:
             return self._write(one_by_one, new_items=has_outbox)
 
     def _claim(self, raw: sqlite3.Connection, lanes: Sequence[Lane], lost: list[Item]) -> Exchanged:
-        paused = self._known(raw)
-        claimed, aside = claims.claim(raw, lanes, paused, self._turns, self.claimant, self._lease_seconds)
-        return Exchanged(claimed, lost, aside)
+        paused, shares = self._known(raw), self._shares
+        shares.limits = self.limits
+        found = claims.claim(raw, lanes, paused, self._turns, shares, self.claimant, self._lease_seconds)
+        return found._replace(lost=lost)
 
     def _known(self, raw: sqlite3.Connection) -> Pauses:
         """The pauses, for claims. While there are any they are read by each claim: that is cheap, and always true."""
