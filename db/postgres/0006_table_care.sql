@@ -12,6 +12,5 @@ ALTER TABLE queue_item SET (vacuum_index_cleanup = on);
 -- vacuum comes when a fifth of the table is dead, and plans go by statistics of a table that is a tenth smaller.
 ALTER TABLE dead_letter SET (
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_scale_factor = 0.1,
     autovacuum_analyze_scale_factor = 0.02, autovacuum_analyze_threshold = 5000
 );

@@ -33,7 +33,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.WORK_REMAINS: "drain: time or number of items reached, work remains",
     Exit.ITEMS_FAILED: "drain: some items failed (they are tried again or dead letters)",
     Exit.INTERRUPTED: "interrupted from the keyboard",
-    Exit.TERMINATED: "enqueue: stopped by SIGTERM, after saying what was stored",
+    Exit.TERMINATED: "stopped by SIGTERM, after saying what was done",
     Exit.PIPE_CLOSED: "the reader of standard output has left",
 }
 

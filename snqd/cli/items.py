@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from snqd.cli.exits import Exit
-from snqd.cli.filters import ID, confirm, filter_options, item_filter, require_choice
+from snqd.cli.filters import ID, filter_options, item_filter, require_choice
 from snqd.cli.groups import Entry, LazyGroup
-from snqd.cli.options import HELP_FLAGS, common_options, connected, load
-from snqd.cli.output import plural
+from snqd.cli.options import HELP_FLAGS, common_options, connected, correction_options, load
 from snqd.errors import SnqdError
+
+if TYPE_CHECKING:
+    from snqd.cli.correcting import Manner
+    from snqd.stores.corrections import Kind
 
 items = LazyGroup(
     name="items",
@@ -21,6 +23,27 @@ items = LazyGroup(
     aliases=[Entry("dead", "snqd.cli.dead:dead", "Dead letters.")],
     callback=lambda: None,
 )
+_payload_option = click.option(
+    "--payload", "with_payload", is_flag=True, help="With --json: show payloads, which are hidden otherwise."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per item.")
+
+
+def _listing(*, with_payload: bool, as_json: bool, **given: Any) -> int:
+    from snqd.cli.records import LIST_LIMIT, print_waiting
+
+    with connected(load().config, is_reading=True) as store:
+        wanted = item_filter(given, store.clock(), default_limit=LIST_LIMIT)
+        found = store.find(wanted, frames=as_json and with_payload)
+        print_waiting(
+            found,
+            store.clock(),
+            limit=wanted.limit,
+            is_asked=given["limit"] is not None,
+            as_json=as_json,
+            with_payload=with_payload,
+        )
+    return Exit.OK
 
 
 @items.command(
@@ -33,17 +56,23 @@ Examples:
 """,
 )
 @filter_options(of_dead=False)
-@click.option("--payload", "with_payload", is_flag=True, help="With --json: show payloads, which are hidden otherwise.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per item.")
+@_payload_option
+@_json_option
 @common_options
-def list_(*, with_payload: bool, as_json: bool, **given: Any) -> int:
+def list_(**given: Any) -> int:
     """List items, oldest first: the first 100 unless --limit says otherwise."""
-    from snqd.cli.records import LIST_LIMIT, WAITING, print_list
+    return _listing(**given)
 
-    wanted = item_filter(given, default_limit=LIST_LIMIT)
-    with connected(load().config, is_reading=True) as store:
-        print_list(store.find(wanted), WAITING, limit=given["limit"], as_json=as_json, with_payload=with_payload)
-    return Exit.OK
+
+@items.command(epilog="\b\nExample:\n  snqd items search 'timed out' --queue mail\n")
+@click.argument("error", metavar="TEXT")
+@filter_options(of_dead=False, with_ids=False, with_error=False)
+@_payload_option
+@_json_option
+@common_options
+def search(**given: Any) -> int:
+    """List items whose last error contains TEXT, as 'snqd items list --error TEXT' does."""
+    return _listing(**given)
 
 
 @items.command()
@@ -65,25 +94,20 @@ def show(*, item: int, with_payload: bool, as_json: bool) -> int:
     return Exit.OK
 
 
-@items.command(epilog="\b\nExamples:\n  snqd items retry 4711\n  snqd items retry --queue mail --error 'timed out'\n")
+@items.command(
+    epilog="\b\nExamples:\n  snqd items retry 4711\n  snqd items retry --queue mail --error 'timed out' --rate 50/s\n"
+)
 @filter_options(of_dead=False)
-@click.option("--all", "is_all", is_flag=True, help="Every scheduled item.")
-@click.option("--dry-run", is_flag=True, help="Only count.")
+@correction_options("Every scheduled item.")
 @common_options
-def retry(*, is_all: bool, dry_run: bool, **given: Any) -> int:
+def retry(**given: Any) -> int:
     """Make scheduled items ready now, instead of when their time comes."""
     from snqd.stores.base import ItemState
+    from snqd.stores.corrections import Kind
 
-    require_choice(given, is_all=is_all)
     if given["state"] not in (None, ItemState.SCHEDULED):
         raise click.UsageError("only scheduled items can be made ready: leave out --state", click.get_current_context())
-    wanted = replace(item_filter(given), state=ItemState.SCHEDULED)
-    with connected(load().config, is_reading=True) as store:
-        if dry_run:
-            click.echo(f"{plural(sum(1 for _record in store.find(wanted)), 'item')} would be made ready")
-        else:
-            click.echo(f"{plural(store.retry_now(wanted), 'item')} made ready")
-    return Exit.OK
+    return _correct(Kind.RETRY, **given)
 
 
 @items.command(
@@ -95,20 +119,33 @@ Examples:
 """
 )
 @filter_options(of_dead=False)
-@click.option("--all", "is_all", is_flag=True, help="Every item that no worker holds.")
-@click.option("--dry-run", is_flag=True, help="Only count.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@correction_options("Every item that no worker holds.")
 @common_options
-def discard(*, is_all: bool, dry_run: bool, yes: bool, **given: Any) -> int:
-    """Delete items for ever. Items that a worker holds are left alone."""
+def discard(**given: Any) -> int:
+    """Delete items for ever. Items that a worker holds are left alone, and so are those that come meanwhile."""
+    from snqd.stores.corrections import Kind
+
+    return _correct(Kind.DISCARD, **given)
+
+
+def _correct(kind: Kind, *, is_all: bool, manner: Manner, **given: Any) -> int:
+    from snqd.cli.correcting import correct
+
     require_choice(given, is_all=is_all)
-    wanted = item_filter(given)
+    config = load().config
+    with connected(config, is_reading=True) as store:
+        return correct(config, store, kind, item_filter(given, store.clock()), manner)
+
+
+@items.command()
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most N.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per correction.")
+@common_options
+def audit(*, limit: int, as_json: bool) -> int:
+    """Who retried or discarded which items, the latest first; kept for 400 days."""
+    from snqd.cli.dead_groups import print_corrections
+    from snqd.stores.corrections import Kind
+
     with connected(load().config, is_reading=True) as store:
-        if dry_run or not yes:
-            count = sum(1 for record in store.find(wanted) if record.state != "claimed")
-            if dry_run:
-                click.echo(f"{plural(count, 'item')} would be deleted")
-                return Exit.OK
-            confirm(count, "item", is_confirmed=yes)
-        click.echo(f"{plural(store.discard(wanted), 'item')} deleted")
+        print_corrections(store, (Kind.RETRY, Kind.DISCARD), limit=limit, as_json=as_json)
     return Exit.OK

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
 from snqd.cli.output import narrate
+from snqd.cli.values import rate
 from snqd.errors import StoreError
 
 if TYPE_CHECKING:
@@ -49,6 +51,30 @@ def common_options(decorated: Decorated) -> Decorated:
         help="Configuration file. [default: $SNQD_CONFIG, ./snqd.toml, /etc/snqd/snqd.toml]",
     )(decorated)
     return decorated
+
+
+def correction_options(everything: str) -> Callable[[Decorated], Decorated]:
+    """`--all` (what it means: `everything`), and `--rate`, `--dry-run` and `--yes` as one `manner`."""
+
+    def decorate(decorated: Decorated) -> Decorated:
+        @functools.wraps(decorated)
+        def gathered(*, per_second: float | None, is_dry_run: bool, is_confirmed: bool, **others: object) -> object:
+            from snqd.cli.correcting import Manner
+
+            return decorated(manner=Manner(per_second, is_dry_run, is_confirmed), **others)
+
+        for option in (
+            click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask."),
+            click.option("--dry-run", "is_dry_run", is_flag=True, help="Only say what would be done."),
+            click.option(
+                "--rate", "per_second", type=rate, metavar="RATE", help="No faster than 100/s, 600/m, 1000/h."
+            ),
+            click.option("--all", "is_all", is_flag=True, help=everything),
+        ):
+            option(gathered)
+        return cast(Decorated, gathered)
+
+    return decorate
 
 
 def loader(flags: Mapping[str, tuple[str, object]] | None = None) -> Loader:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from click._termui_impl import ProgressBar
 
@@ -57,3 +57,36 @@ def _bytes_left(descriptor: int) -> int | None:
     if not stat.S_ISREG(status.st_mode):
         return None
     return max(status.st_size - os.lseek(descriptor, 0, os.SEEK_CUR), 0)
+
+
+class Counting:
+    """Of things that are done one after the other."""
+
+    def __init__(self, bar: ProgressBar[str] | None = None) -> None:
+        self._bar = bar
+        self._began = time.monotonic()
+        self._done = 0
+
+    @classmethod
+    @contextmanager
+    def on_terminal(cls, label: str, count: Callable[[], int] | None) -> Iterator[Counting]:
+        """A bar on standard error if that is a terminal; only then is it asked how many there are."""
+        if not sys.stderr.isatty():
+            yield cls()
+            return
+        with click.progressbar(
+            _of_unknown_length(),
+            length=count() if count is not None else None,
+            label=label,
+            file=sys.stderr,
+            show_eta=True,
+            item_show_func=lambda words: words,
+        ) as bar:
+            yield cls(bar)
+
+    def advance(self, done: int) -> None:
+        """So many more."""
+        self._done += done
+        if self._bar is not None:
+            rate = self._done / max(time.monotonic() - self._began, 0.001)
+            self._bar.update(done, f"{self._done:,}, {rate:,.0f}/s")

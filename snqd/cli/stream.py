@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 import select
-import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from snqd.cli.exits import Exit
 from snqd.cli.output import narrate, plural
 from snqd.cli.progress import Progress
+from snqd.cli.signals import Interrupted, Signals
 from snqd.cli.storing import Batch, Storing
 from snqd.errors import BadItem, SnqdError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from snqd.cli.lines import ItemMaker
     from snqd.items import NewItem
@@ -30,10 +28,6 @@ BATCH_ITEMS = 2000
 BATCH_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 _SHOWN_BAD = 10
-
-
-class Interrupted(Exception):
-    """A signal asked to stop, at a moment when nothing is in doubt."""
 
 
 class Stream:
@@ -47,7 +41,7 @@ class Stream:
         self._batch_bytes = 0
         self._line = 0
         self._bad = 0
-        self._signals = _Signals()
+        self._signals = Signals()
 
     def run(self, descriptor: int) -> int:
         """Read to the end; the exit code. Raises `BadItem` and what the store raises, saying what was stored."""
@@ -143,7 +137,7 @@ class Stream:
         except KeyboardInterrupt:
             return self._leave_at_once()
         narrate(f"stopped by {self._signals.name}: {self._so_far()}")
-        return Exit.TERMINATED if self._signals.name == "SIGTERM" else Exit.INTERRUPTED
+        return self._signals.exit_code
 
     def _leave_at_once(self) -> int:
         first, last = self._storing.last_line + 1, self._storing.doubtful_line
@@ -166,40 +160,6 @@ class Stream:
         if self._bad:
             parts.append(f"{self._bad:,} bad left out")
         return ", ".join(parts)
-
-
-class _Signals:
-    """INT and TERM become `Interrupted` where input is awaited; a second one becomes `KeyboardInterrupt` anywhere."""
-
-    def __init__(self) -> None:
-        self.name = ""
-        self._is_obeyed = False
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    @contextmanager
-    def obeyed(self) -> Iterator[None]:
-        self._is_obeyed = True
-        try:
-            if self.name:  # it came before; one that comes from here on raises by itself
-                raise Interrupted
-            yield
-        finally:
-            self._is_obeyed = False
-
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.name:
-            raise KeyboardInterrupt
-        self.name = signal.Signals(number).name
-        if self._is_obeyed:
-            raise Interrupted
 
 
 def _has_more(descriptor: int) -> bool:

@@ -11,10 +11,10 @@ from snqd.errors import SnqdError
 from snqd.hub import requests
 from snqd.hub.requests import read
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import ItemFilter
+from snqd.stores.base import ItemFilter, no_dead_letter
 from snqd.stores.pauses import check_target
 from snqd.telemetry.board import SlotState, Word
-from snqd.telemetry.events import DeadLettersDiscarded, DeadLettersRetried, WorkerRestartAsked
+from snqd.telemetry.events import Corrected, DeadLettersDiscarded, DeadLettersRetried, WorkerRestartAsked
 from snqd.telemetry.pauses import pause_words, target_words
 from snqd.telemetry.words import duration_words, plural
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from snqd.hub.slots import Slots
     from snqd.hub.store_hand import StoreHand
     from snqd.stores.base import ItemRecord, Store
+    from snqd.stores.corrections import Place
     from snqd.telemetry.daemon_view import DaemonView
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class Actions:
             "retry": self._retry,
             "discard": self._discard,
             "restart": self._restart,
+            "corrected": self._corrected,
         }
 
     async def _pause(self, request: Request) -> Request:
@@ -84,7 +86,8 @@ class Actions:
         asked = read(request, requests.Letters)
         queue, site = _names(asked.queue, asked.site)
         after = None if asked.after is None else ItemId(asked.after)
-        found = await self._do(lambda store: store.recent_dead(queue, site, limit=asked.limit, after=after))
+        wanted = ItemFilter(queue=queue, site=site, limit=asked.limit)
+        found = await self._do(lambda store: store.dead_page(wanted, after=_place(store, after)))
         depths = [
             fact
             for fact in self._see().depths.values()
@@ -101,7 +104,7 @@ class Actions:
         wanted = _wanted(asked)
 
         def retry(store: Store) -> int:
-            count = store.replay(wanted)
+            count = store.replay(wanted, author=_author(asked))
             self._parts.emit(DeadLettersRetried(**_told(self._parts.daemon, asked, count)))
             return count
 
@@ -112,7 +115,7 @@ class Actions:
         wanted = _wanted(asked)
 
         def discard(store: Store) -> int:
-            count = store.discard_dead(wanted)
+            count = store.discard_dead(wanted, author=_author(asked))
             self._parts.emit(DeadLettersDiscarded(**_told(self._parts.daemon, asked, count)))
             return count
 
@@ -141,6 +144,13 @@ class Actions:
         self._parts.emit(WorkerRestartAsked(worker=worker, pid=pid, author=_author(asked)))
         return {"said": f"worker {worker} (pid {pid}) finishes what it runs and is replaced"}
 
+    async def _corrected(self, request: Request) -> Request:
+        told = read(request, requests.Corrected)
+        facts = {name: getattr(told, name) for name in told.__struct_fields__ if name != "ask"}
+        self._parts.emit(Corrected(daemon=self._parts.daemon, **facts))
+        self._look()
+        return {"said": "the log has it"}
+
     async def _do(self, action: Callable[[Store], T]) -> T:
         try:
             return await self._hand.do(action, seconds=_SECONDS)
@@ -152,6 +162,16 @@ class Actions:
 
 def _author(asked: Pausing | Resuming | OfLetters | OfWorker) -> str:
     return asked.author.strip() or "somebody at the control socket"
+
+
+def _place(store: Store, after: ItemId | None) -> Place | None:
+    """Of the letter after which a page goes on. Raises `BadItem` when it is none any more."""
+    if after is None:
+        return None
+    letter = next(store.find_dead(ItemFilter(ids=(after,))), None)
+    if letter is None:
+        raise no_dead_letter(after)
+    return letter.place
 
 
 def _names(queue: str | None, site: str | None) -> tuple[QueueName | None, SiteName | None]:
@@ -181,6 +201,7 @@ def _letter(record: ItemRecord) -> Request:
         "id": record.id,
         "queue": record.queue,
         "site": record.site,
+        "group": record.fingerprint or "",
         "reason": record.reason,
         "error": record.last_error,
         "traceback": record.traceback,

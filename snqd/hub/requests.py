@@ -103,6 +103,18 @@ class OfLetters(Asked, frozen=True):
     author: str = ""
 
 
+class Corrected(Asked, frozen=True, kw_only=True):
+    """Somebody has corrected items in the store; for the log. See `telemetry.events.Corrected`."""
+
+    kind: Literal["retry", "discard", "replay", "discard_dead"]
+    number: int
+    author: str
+    wanted: str
+    count: Annotated[int, Meta(ge=0)]
+    stayed: Annotated[int, Meta(ge=0)]
+    outcome: str
+
+
 def read(request: Request, kind: type[R]) -> R:
     """Raises `SnqdError` in words that name the field."""
     try:

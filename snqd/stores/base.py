@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from snqd.errors import BadItem
 from snqd.items import CANARY, ItemId, QueueName, SiteName
+from snqd.stores.corrections import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from snqd.items import Item, NewItem
+    from snqd.stores.corrections import Corrected, Correction, Kind, Step
     from snqd.stores.limits import Limits
     from snqd.stores.pauses import Pause, PausesKept
     from snqd.stores.probe import Probe
@@ -276,6 +278,8 @@ class ItemRecord:
     available_at: float
     attempts: int
     crash_attempts: int
+    frame_bytes: int = 0
+    """How large the frame is, also when `frame` was not asked for and is empty."""
     unique_key: str | None = None
     claimed_by: str | None = None
     lease_until: float | None = None
@@ -284,6 +288,36 @@ class ItemRecord:
     reason: str | None = None
     traceback: str | None = None
     died: float | None = None
+    fingerprint: str | None = None
+    """See `fingerprint.py`. None for a letter of an older snqd that nobody has grouped yet."""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.died or 0.0, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadGroup:
+    """Dead letters of one fingerprint. Times in epoch seconds."""
+
+    fingerprint: str
+    count: int
+    first: float
+    """The oldest death."""
+    last: float
+    """The newest."""
+    queues: int
+    """How many queues."""
+    top_queues: tuple[str, ...]
+    """Those with most of the letters, at most `GROUP_NAMES`."""
+    sites: int
+    top_sites: tuple[str, ...]
+    error: str
+    """The newest letter's."""
+    newest: ItemId
+
+
+GROUP_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,8 +332,16 @@ class ItemFilter:
     """Dead letters only."""
     error: str | None = None
     """Substring of the last error."""
-    older_than_seconds: float | None = None
-    """Created (waiting items) or died (dead letters) at least this long ago."""
+    error_class: str | None = None
+    """The last error is an exception of this class: `TimeoutError`."""
+    fingerprint: str | None = None
+    """Dead letters only."""
+    since: float | None = None
+    """Created (waiting items) or died (dead letters) at this time or later, in epoch seconds of the store's clock."""
+    until: float | None = None
+    """The same, or earlier."""
+    min_attempts: int | None = None
+    max_attempts: int | None = None
     limit: int | None = None
 
 
@@ -456,31 +498,52 @@ class Store(Protocol):
     def counts(self) -> list[QueueFacts]:
         """Exact counts per queue and site, canaries left out. Walks the table: for people, not for a hot path."""
 
-    def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        """Waiting and claimed items, oldest id first, streamed."""
+    def find(self, wanted: ItemFilter, *, frames: bool = True) -> Iterator[ItemRecord]:
+        """Waiting and claimed items, oldest id first, streamed. Without `frames` they are empty: they may be large."""
 
     def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        """Dead letters, oldest id first, streamed."""
+        """Dead letters, oldest death first, streamed."""
 
-    def recent_dead(
-        self, queue: QueueName | None, site: SiteName | None, *, limit: int, after: ItemId | None = None
-    ) -> list[ItemRecord]:
-        """A page of dead letters, the newest death first, with empty frames and without canaries.
+    def dead_page(self, wanted: ItemFilter, *, after: Place | None = None, frames: bool = False) -> list[ItemRecord]:
+        """A page of `wanted.limit` dead letters, the newest death first, without canaries, and without their frames.
 
-        `after` is the last one of the page before. Raises `BadItem` when that is no dead letter any more.
+        `after` is the place of the last one of the page before, whether it is still there or not.
         """
 
-    def retry_now(self, wanted: ItemFilter) -> int:
-        """Make matching scheduled items ready."""
+    def dead_groups(self, wanted: ItemFilter) -> list[DeadGroup]:
+        """Dead letters by fingerprint, the most numerous first, at most `wanted.limit`; canaries left out."""
 
-    def discard(self, wanted: ItemFilter) -> int:
+    def name_some(self, most: int) -> int:
+        """Give fingerprints to at most `most` dead letters that have none; how many had none."""
+
+    def clock(self) -> float:
+        """The store's time, in epoch seconds."""
+
+    # corrections
+    def retry_now(self, wanted: ItemFilter, *, author: str = "") -> int:
+        """Make matching scheduled items ready. With an `author` it is written down, like the next ones."""
+
+    def discard(self, wanted: ItemFilter, *, author: str = "") -> int:
         """Delete matching items that are not claimed."""
 
-    def replay(self, wanted: ItemFilter) -> int:
+    def replay(self, wanted: ItemFilter, *, author: str = "") -> int:
         """Move matching dead letters back: ready, attempts and crash attempts 0, history kept."""
 
-    def discard_dead(self, wanted: ItemFilter) -> int:
+    def discard_dead(self, wanted: ItemFilter, *, author: str = "") -> int:
         """Delete matching dead letters."""
+
+    def begin(self, kind: Kind, wanted: ItemFilter, *, author: str) -> Correction:
+        """Any of these a step at a time: see `corrections.Correcting`."""
+
+    def step(self, correction: Correction, after: Place | None, most: int) -> Step: ...
+
+    def end(self, correction: Correction, outcome: str) -> None: ...
+
+    def count(self, kind: Kind, wanted: ItemFilter) -> int:
+        """How many a correction would find now, up to `wanted.limit`."""
+
+    def corrections(self, kinds: Collection[Kind], limit: int) -> list[Corrected]:
+        """What was written down, the latest first."""
 
     def probe(self) -> Probe:
         """What watches the data of this store, in this process or in another one. Opens nothing yet."""

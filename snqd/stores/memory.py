@@ -24,10 +24,8 @@ from snqd.stores.base import (
     Duty,
     Exchanged,
     Expired,
-    ItemRecord,
     ItemState,
     Promoted,
-    QueueFacts,
     Reclaimed,
     Released,
     Repaired,
@@ -38,18 +36,19 @@ from snqd.stores.base import (
 )
 from snqd.stores.history import error_text
 from snqd.stores.limits import NO_LIMITS
-from snqd.stores.memory_data import Data, Row, check, matches
-from snqd.stores.memory_probe import MemoryProbe, count
+from snqd.stores.memory_data import Data, Row, check
+from snqd.stores.memory_people import People
+from snqd.stores.memory_probe import MemoryProbe
 from snqd.stores.pauses import NO_PAUSES, Pauses, check_target
 from snqd.stores.shares import Shares, Used
 from snqd.stores.turns import Turn, Turns, in_order, in_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from snqd.config.schema import StoreConfig
     from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
-    from snqd.stores.base import Blame, ItemFilter, Lane, Outcome
+    from snqd.stores.base import Blame, Lane, Outcome
     from snqd.stores.pauses import Pause, PausesKept
     from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
 
@@ -76,7 +75,7 @@ def enqueue_many(connection: MemoryTransaction, items: Iterable[NewItem]) -> int
     return len(connection.items) - before
 
 
-class MemoryStore:
+class MemoryStore(People):
     """See `snqd.stores.base.Store`. Unlike other stores it may be used by any thread at any time."""
 
     kind = "memory"
@@ -285,51 +284,6 @@ class MemoryStore:
                 os.close(end)
             self._bell = None
 
-    # people
-
-    def counts(self) -> list[QueueFacts]:
-        return count(self._data)
-
-    def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        with self._data.lock:
-            return iter([row.record(self._pauses()) for row in self._matching(self._data.items, wanted)])
-
-    def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        with self._data.lock:
-            return iter([row.record(NO_PAUSES) for row in self._matching(self._data.dead, wanted)])
-
-    def recent_dead(
-        self, queue: QueueName | None, site: SiteName | None, *, limit: int, after: ItemId | None = None
-    ) -> list[ItemRecord]:
-        with self._data.lock:
-            return self._data.recent_dead(queue, site, limit, after)
-
-    def retry_now(self, wanted: ItemFilter) -> int:
-        with self._data.lock:
-            found = self._matching(self._data.items, wanted, lambda row: row.state is ItemState.SCHEDULED)
-            for row in found:
-                row.available_at = time.time()
-                self._data.place(row, ItemState.READY)
-            return self._rung(len(found))
-
-    def discard(self, wanted: ItemFilter) -> int:
-        with self._data.lock:
-            found = self._matching(self._data.items, wanted, lambda row: row.state is not ItemState.CLAIMED)
-            for row in found:
-                self._data.remove(row)
-            return len(found)
-
-    def replay(self, wanted: ItemFilter) -> int:
-        with self._data.lock:
-            return self._rung(sum(self._data.replay(row) for row in self._matching(self._data.dead, wanted)))
-
-    def discard_dead(self, wanted: ItemFilter) -> int:
-        with self._data.lock:
-            found = self._matching(self._data.dead, wanted)
-            for row in found:
-                del self._data.dead[row.id]
-            return len(found)
-
     def probe(self) -> MemoryProbe:
         return MemoryProbe(self._data)
 
@@ -353,11 +307,6 @@ class MemoryStore:
 
     def _claimed(self) -> list[Row]:
         return [row for row in self._data.items.values() if row.state is ItemState.CLAIMED]
-
-    def _rung(self, changed: int) -> int:
-        if changed:
-            self._data.ring()
-        return changed
 
     def _pauses(self) -> Pauses:
         return Pauses(memory_pauses.holding(self._data))
@@ -457,16 +406,6 @@ class MemoryStore:
         else:
             self._data.later(row, blame.delay_seconds)
         return Blamed(row.id, row.queue, row.site, row.attempts, row.crash_attempts, dead)
-
-    def _matching(
-        self,
-        rows: dict[ItemId, Row],
-        wanted: ItemFilter,
-        condition: Callable[[Row], bool] = lambda _row: True,
-    ) -> list[Row]:
-        clock, pauses = time.time(), self._pauses()
-        found = [rows[item_id] for item_id in sorted(rows) if matches(rows[item_id], wanted, clock, pauses)]
-        return [row for row in found if condition(row)][: wanted.limit]
 
 
 def forget(name: str) -> None:

@@ -10,19 +10,20 @@ import os
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from snqd.errors import BadItem
 from snqd.items import CANARY, Item, ItemId
-from snqd.stores.base import DeadReason, HistoryEntry, ItemRecord, ItemState, QueueFacts, no_dead_letter
+from snqd.stores.base import DeadReason, HistoryEntry, ItemRecord, ItemState, QueueFacts
+from snqd.stores.fingerprint import fingerprint
 from snqd.stores.history import error_text, extended, plain_text, traceback_text
 from snqd.stores.memory_ready import Ready
-from snqd.stores.pauses import NO_PAUSES
 
 if TYPE_CHECKING:
     from snqd.items import NewItem, QueueName, SiteName
     from snqd.stores.base import ItemFilter
+    from snqd.stores.corrections import Corrected
     from snqd.stores.pauses import Pause, Pauses
     from snqd.stores.schedules import ScheduleRow
 
@@ -51,6 +52,7 @@ class Row:
     reason: DeadReason | None = None
     traceback: str | None = None
     died: float = 0.0
+    fingerprint: str | None = None
 
     def item(self) -> Item:
         return Item(
@@ -68,6 +70,7 @@ class Row:
             state=state_of(self, pauses),
             codec=self.codec,
             frame=self.frame,
+            frame_bytes=len(self.frame),
             priority=self.priority,
             created=self.created,
             available_at=self.available_at,
@@ -81,6 +84,7 @@ class Row:
             reason=self.reason,
             traceback=self.traceback,
             died=self.died if dead else None,
+            fingerprint=self.fingerprint,
         )
 
 
@@ -102,6 +106,7 @@ class Data:
         self.duties: dict[str, tuple[str, float]] = {}
         self.pauses: dict[tuple[QueueName | None, SiteName | None], Pause] = {}
         self.schedules: dict[tuple[str, str], ScheduleRow] = {}
+        self.corrections: list[Corrected] = []
 
     def place(self, row: Row, state: ItemState) -> None:
         """Put an item where items of `state` are found; the claim, if there was one, is over."""
@@ -171,19 +176,8 @@ class Data:
         row.reason = reason
         row.traceback = traceback_text(traceback) or None
         row.died = time.time()
+        row.fingerprint = CANARY if row.codec == CANARY else fingerprint(row.last_error or "", row.traceback or "")
         self.dead[row.id] = row
-
-    def recent_dead(
-        self, queue: QueueName | None, site: SiteName | None, limit: int, after: ItemId | None
-    ) -> list[ItemRecord]:
-        """As `Store.recent_dead`."""
-        if after is not None and after not in self.dead:
-            raise no_dead_letter(after)
-        rows = sorted(self.dead.values(), key=lambda row: (row.died, row.id), reverse=True)
-        if after is not None:
-            rows = rows[rows.index(self.dead[after]) + 1 :]
-        found = [row for row in rows if queue in (None, row.queue) and site in (None, row.site) and row.codec != CANARY]
-        return [replace(row.record(NO_PAUSES), frame=b"") for row in found[:limit]]
 
     def replay(self, row: Row) -> bool:
         """Move a dead letter back, unless its unique key is taken."""
@@ -195,7 +189,7 @@ class Data:
         del self.dead[row.id]
         self.items[row.id] = row
         row.attempts = row.crash_attempts = 0
-        row.reason = row.traceback = None
+        row.reason = row.traceback = row.fingerprint = None
         self.later(row, 0.0)
         return True
 
@@ -221,17 +215,22 @@ def state_of(row: Row, pauses: Pauses) -> str:
     return ItemState.PAUSED if pauses.covers(row.queue, row.site) else ItemState.READY
 
 
-def matches(row: Row, wanted: ItemFilter, clock: float, pauses: Pauses) -> bool:
-    dead = row.reason is not None
-    since = row.died if dead else row.created
+def matches(row: Row, wanted: ItemFilter, pauses: Pauses) -> bool:
+    at = row.died if row.reason is not None else row.created
+    error = row.last_error or ""
     return (
         (not wanted.ids or row.id in wanted.ids)
         and wanted.queue in (None, row.queue)
         and wanted.site in (None, row.site)
         and wanted.state in (None, state_of(row, pauses))
         and wanted.reason in (None, row.reason)
-        and (wanted.error is None or wanted.error in (row.last_error or ""))
-        and (wanted.older_than_seconds is None or since <= clock - wanted.older_than_seconds)
+        and (wanted.error is None or wanted.error in error)
+        and (wanted.error_class is None or error == wanted.error_class or error.startswith(f"{wanted.error_class}:"))
+        and wanted.fingerprint in (None, row.fingerprint)
+        and (wanted.since is None or at >= wanted.since)
+        and (wanted.until is None or at <= wanted.until)
+        and (wanted.min_attempts is None or row.attempts >= wanted.min_attempts)
+        and (wanted.max_attempts is None or row.attempts <= wanted.max_attempts)
     )
 
 

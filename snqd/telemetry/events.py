@@ -508,6 +508,28 @@ class DeadLettersExpired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Corrected:
+    """Somebody changed many items at once with `snqd dead` or `snqd items` on this host. It is also written down in the
+    store, where `snqd dead audit` and `snqd items audit` read it.
+    """
+
+    daemon: str
+    kind: str
+    """retry, discard (of waiting items), replay, discard_dead."""
+    number: int
+    """Of what is written down."""
+    author: str
+    wanted: str
+    """Which items, as `key=value`; `all` = every one."""
+    count: int
+    """Items that were changed."""
+    stayed: int
+    """Dead letters that could not be replayed, since an item with their unique key waits."""
+    outcome: str
+    """done, or what stopped it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRestartAsked:
     """Somebody asked for a worker to be replaced: it finishes what it runs, leaves, and another takes its place."""
 
@@ -652,7 +674,7 @@ Event = (
     | ItemsReleased | ItemsReclaimed | ItemLeaseLost
     | SiteSetAside | UnknownSite | NoHandler | StoreLost | StoreBack | ListenUnavailable
     | ItemSlow | AlarmRaised | AlarmCleared | HubStarted | HubExited | TelemetryProblem
-    | Paused | Resumed | DeadLettersRetried | DeadLettersDiscarded | DeadLettersExpired
+    | Paused | Resumed | DeadLettersRetried | DeadLettersDiscarded | DeadLettersExpired | Corrected
     | WorkerRestartAsked
     | SitesUpdated | ControlAsked
     | ServiceFailed | ConnectionUp | ConnectionDown

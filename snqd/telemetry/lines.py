@@ -79,6 +79,21 @@ def _of_site(site: str) -> str:
     return f" (site {site})" if site else ""
 
 
+_CORRECTED = {
+    "retry": ("item", "made ready"),
+    "discard": ("item", "deleted"),
+    "replay": ("dead letter", "replayed"),
+    "discard_dead": ("dead letter", "deleted"),
+}
+
+
+def _corrected(event: events.Corrected) -> str:
+    noun, done = _CORRECTED[event.kind]
+    stayed = f", {event.stayed:,} stayed" if event.stayed else ""
+    ended = "" if event.outcome == "done" else f", then it ended: {event.outcome}"
+    return f"{_counted(event.count, noun)} {done} by {event.author} ({event.wanted}){stayed}{ended}"
+
+
 def _letters(event: events.DeadLettersRetried | events.DeadLettersDiscarded) -> str:
     where = f" of {target_words(event.queue, event.site)}" if event.queue or event.site else ""
     return f"{_counted(event.count, 'dead letter')}{where} {'was' if event.count == 1 else 'were'}"
@@ -268,6 +283,7 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
             f"than {e.days:g} days (the oldest of {_utc(e.oldest)})"
         ),
     ),
+    events.Corrected: (WARNING, _corrected),
     events.WorkerRestartAsked: (INFO, lambda e: f"worker {e.worker} (pid {e.pid}) is to be replaced: {e.author} asked"),
     events.SitesUpdated: (INFO, _sites_updated),
     events.ControlAsked: (

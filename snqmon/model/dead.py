@@ -26,6 +26,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     reason: str
     """attempts, crash, bad_item."""
+    group: str = ""
+    """The fingerprint of its error; empty when nobody has given it one."""
     error: str = ""
     traceback: str = ""
     died: float = 0.0
@@ -64,6 +66,10 @@ class DeadRow:
         return self.letter.reason
 
     @property
+    def group(self) -> str:
+        return self.letter.group
+
+    @property
     def attempts(self) -> int:
         return self.letter.attempts
 
@@ -73,7 +79,7 @@ class DeadRow:
 
     @property
     def text(self) -> str:
-        return f"#{self.id} {self.queue} {self.site} {self.reason} {self.error}"
+        return f"#{self.id} {self.queue} {self.site} {self.reason} {self.group} {self.error}"
 
     @property
     def grade(self) -> Grade:
@@ -106,6 +112,7 @@ DEAD: Table[DeadRow] = Table(
         parts.name("queue", "queue", 14, "The queue that it was in.", keep=80),
         parts.name("site", "site", 18, "Its site.", keep=70),
         parts.name("reason", "reason", 9, "Why it was given up: attempts, crash, bad_item.", keep=85),
+        parts.name("group", "group", 10, "Letters of one group have one cause: sort by it, or filter.", keep=50),
         parts.number("attempts", "tries", 6, "Handlings that ended badly.", keep=60),
         parts.name("error", "error", 0, "The last error, in one line."),
     ),

@@ -12,6 +12,7 @@ import pytest
 
 from snqd.errors import SnqdError
 from snqd.items import new_item
+from snqd.stores.fingerprint import is_fingerprint
 from snqd.telemetry.asking import ask_hub
 from snqd.telemetry.exits import WorkerExit
 from tests.support.monitor import Monitor
@@ -225,6 +226,8 @@ def test_dead_letters_are_told_retried_and_discarded(make_daemon: MakeDaemon, pl
     first = letters[0]
     assert (first["queue"], first["reason"], first["attempts"], first["crash_attempts"]) == ("bad", "attempts", 1, 0)
     assert first["error"].startswith("ValueError: no secret")
+    assert {letter["group"] for letter in letters} == {first["group"]}
+    assert is_fingerprint(first["group"])
     assert "raise ValueError" in first["traceback"]
     assert [entry["attempt"] for entry in first["history"]] == [1]
     assert "frame" not in first
@@ -252,6 +255,22 @@ def test_dead_letters_are_told_retried_and_discarded(make_daemon: MakeDaemon, pl
         with pytest.raises(SnqdError, match=f"{action}: name dead letters by ids, queue or site"):
             ask(action, ids=None, author="ada")
     assert len(place.dead()) == 3
+
+
+def test_a_correction_from_the_command_line_is_in_the_log_of_the_daemon(make_daemon: MakeDaemon, place: Place) -> None:
+    daemon = make_daemon(place, SOURCE)
+    asking(daemon)
+    place.enqueue("bad", 1)
+    daemon.wait_event("ItemDeadLettered")
+    wait_until(lambda: len(place.dead()) == 1, "what the event tells is committed")
+
+    done = daemon.command("dead", "discard", "--queue", "bad", "--yes")
+
+    assert (done.code, done.out) == (0, "1 dead letter deleted\n")
+    event = daemon.wait_event("Corrected")
+    assert (event["kind"], event["count"], event["stayed"], event["outcome"]) == ("discard_dead", 1, 0, "done")
+    assert event["wanted"].startswith("queue=bad until=")
+    assert "@" in event["author"]
 
 
 def test_a_worker_is_restarted_when_it_has_finished_what_it_runs(make_daemon: MakeDaemon, place: Place) -> None:

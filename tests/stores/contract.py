@@ -19,9 +19,10 @@ from tests.stores.contract_care import (
     TransactionContract,
     WakeupContract,
 )
+from tests.stores.contract_dead import CorrectionContract, DeadLetterContract
 from tests.stores.contract_duty import DutyContract
 from tests.stores.contract_limits import LimitContract
-from tests.stores.contract_pauses import PauseContract, PauseProbeContract, RecentDeadContract
+from tests.stores.contract_pauses import PauseContract, PauseProbeContract
 from tests.stores.contract_probe import ProbeContract
 from tests.stores.contract_schedules import RacingSchedulesContract, ScheduleContract
 from tests.stores.contract_turns import AgeingContract, TurnContract
@@ -46,7 +47,8 @@ class StoreContract(
     ProbeContract,
     PauseContract,
     PauseProbeContract,
-    RecentDeadContract,
+    DeadLetterContract,
+    CorrectionContract,
     TurnContract,
     LimitContract,
     AgeingContract,

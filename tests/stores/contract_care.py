@@ -22,7 +22,7 @@ from snqd.stores.base import (
     Repaired,
     Retried,
 )
-from tests.support.stores import OpenStore, claim, claim_one, frames, new, waiting
+from tests.support.stores import OpenStore, claim, claim_one, new, waiting
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -282,33 +282,17 @@ class PeopleContract:
         assert found(state=ItemState.CLAIMED) == []
         assert found(error="100%_sure") == [bx]
         assert found(error="100%sure") == found(error="_____") == []
-        assert found(older_than_seconds=0.0) == [ax, bx, ay, delayed]
-        assert found(older_than_seconds=100.0) == []
+        now = store.clock()
+        assert found(until=now) == found(since=now - 100.0) == [ax, bx, ay, delayed]
+        assert found(until=now - 100.0) == found(since=now + 100.0) == []
+        assert found(error_class="100%_sure error") == [bx]
+        assert found(error_class="100") == found(fingerprint="x") == []
+        assert found(min_attempts=1) == [bx]
+        assert found(max_attempts=0) == [ax, ay, delayed]
         assert found(limit=2) == [ax, bx]
         assert found(limit=0) == []
         assert found(queue="a", limit=2) == [ax, ay]
         assert found(reason="attempts") == []
-
-    def test_dead_letters_are_found_by_each_filter(self, store: Store) -> None:
-        store.enqueue([new("a", site="x"), new("b", site="x"), new("a", site="y")])
-        ax, bx, ay = sorted(claim(store, "a", "b"))
-        reasons = [(ax, DeadReason.ATTEMPTS, "one"), (bx, DeadReason.BAD_ITEM, "two"), (ay, DeadReason.CRASH, "one%")]
-        store.exchange([DeadLettered(item, reason, error) for item, reason, error in reasons], [])
-
-        def found(**wanted: Any) -> list[int]:
-            return [record.id for record in store.find_dead(ItemFilter(**wanted))]
-
-        assert found() == [ax.id, bx.id, ay.id]
-        assert found(ids=(ay.id,)) == [ay.id]
-        assert found(queue="a") == [ax.id, ay.id]
-        assert found(site="x") == [ax.id, bx.id]
-        assert found(reason="bad_item") == [bx.id]
-        assert found(error="one") == [ax.id, ay.id]
-        assert found(error="%") == [ay.id]
-        assert found(older_than_seconds=0.0) == [ax.id, bx.id, ay.id]
-        assert found(older_than_seconds=100.0) == []
-        assert found(limit=1) == [ax.id]
-        assert found(state=ItemState.READY) == []
 
     def test_many_items_are_streamed_in_the_order_of_ids(self, store: Store) -> None:
         store.enqueue_many([new(frame=b"%d" % n, priority=-n) for n in range(1300)])
@@ -346,48 +330,6 @@ class PeopleContract:
         assert store.discard(ItemFilter(reason="attempts")) == 0
         assert store.retry_now(ItemFilter(reason="attempts")) == 0
         assert len(waiting(store)) == 2
-
-    def test_replay_brings_dead_letters_back_with_their_history(self, store: Store) -> None:
-        store.enqueue([new(frame=b"one", codec="raw", priority=2, site="s"), new("other")])
-        one, other = claim_one(store, "mail"), claim_one(store, "other")
-        store.exchange([DeadLettered(item, DeadReason.ATTEMPTS, "x" * 3, "tb") for item in (one, other)], [])
-
-        assert store.replay(ItemFilter(queue="mail")) == 1
-
-        (record,) = waiting(store)
-        assert (record.id, record.frame, record.codec, record.priority) == (one.id, b"one", "raw", 2)
-        assert (record.state, record.attempts, record.crash_attempts, record.site) == ("ready", 0, 0, "s")
-        assert [entry.error for entry in record.history] == ["xxx"]
-        assert [letter.id for letter in store.find_dead(EVERYTHING)] == [other.id]
-        again = claim_one(store)
-        assert again.token > one.token
-        assert store.exchange([Done(one)], []).lost == [one]
-        assert store.exchange([DeadLettered(again, DeadReason.ATTEMPTS, "again")], []).lost == []
-        assert store.replay(ItemFilter(reason="crash")) == 0
-        assert store.replay(EVERYTHING) == 2
-
-    def test_a_dead_letter_whose_unique_key_is_taken_stays_dead(self, store: Store) -> None:
-        for number in range(2):
-            store.enqueue([new(frame=b"%d" % number, unique_key="k")])
-            store.exchange([DeadLettered(claim_one(store), DeadReason.ATTEMPTS, "x")], [])
-        store.enqueue([new(frame=b"2", unique_key="k")])
-        assert store.replay(EVERYTHING) == 0
-        store.exchange([Done(claim_one(store))], [])
-
-        assert store.replay(EVERYTHING) == 1
-
-        assert frames(claim(store)) == [b"0"]
-        assert [letter.frame for letter in store.find_dead(EVERYTHING)] == [b"1"]
-
-    def test_discard_dead_deletes_dead_letters_only(self, store: Store) -> None:
-        store.enqueue([new("a"), new("b"), new("c")])
-        store.exchange([DeadLettered(item, DeadReason.ATTEMPTS, "x") for item in claim(store, "a", "b")], [])
-
-        assert store.discard_dead(ItemFilter(queue="a")) == 1
-        assert store.discard_dead(ItemFilter(state=ItemState.READY)) == 0
-        assert store.discard_dead(EVERYTHING) == 1
-
-        assert [record.queue for record in waiting(store)] == ["c"]
 
 
 class WakeupContract:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from snqd.stores import corrections
 from snqd.stores.base import DeadReason, Done, ItemFilter
-from snqd.stores.sqlite import care, people
+from snqd.stores.sqlite import care
 from tests.support.stores import OpenStore, Recipe, claim, claim_one, new, waiting
 from tests.support.waiting import eventually
 
@@ -74,7 +75,7 @@ def test_an_outbox_that_no_table_holds_makes_a_dead_letter_instead_of_a_stuck_wo
 def test_corrections_of_many_items_go_page_by_page(
     store: Store, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(people, "_CHANGE_PAGE", 10)
+    monkeypatch.setattr(corrections, "STEP_ITEMS", 10)
     store.enqueue_many([new("a" if n % 3 else "b", delay_seconds=60.0) for n in range(100)])
 
     assert store.retry_now(ItemFilter(queue="b", limit=25)) == 25

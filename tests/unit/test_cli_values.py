@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,11 +13,12 @@ from snqd.cli.daemon_view import DaemonView, RunningView, WorkerView
 from snqd.cli.exits import MEANINGS, Exit
 from snqd.cli.output import clipped, duration_words, plural, printable, size_words, table, table_lines
 from snqd.cli.summary import Look, Rate, as_json, as_text, rates
-from snqd.cli.values import parse_duration, parse_time
+from snqd.cli.values import parse_duration, parse_moment, parse_rate, parse_time, place, place_text
 from snqd.config.values import MemoryLimit, parse_memory_limit
 from snqd.errors import SnqdError
 from snqd.items import QueueName, SiteName
 from snqd.stores.base import QueueFacts
+from snqd.stores.corrections import Place
 from snqd.stores.probe import StoreHealth
 from snqd.telemetry.exits import DaemonExit
 
@@ -182,3 +184,33 @@ def test_the_room_that_a_store_takes_is_shown_with_what_keeps_it_from_being_clea
     assert lines(forgotten)[1].endswith(" dead rows from being cleaned up: SELECT * FROM pg_prepared_xacts")
     assert lines(StoreHealth(0.001)) == []
     assert as_json(Look(0.0, "x", (), absent, health=server))["health"]["live_rows"] == 12
+
+
+def test_a_moment_is_a_time_or_so_long_ago() -> None:
+    assert parse_moment("90m").epoch(10_000.0) == 4_600.0
+    assert parse_moment("2027-01-31T18:00Z").epoch(0.0) == 1_801_418_400.0
+    with pytest.raises(ValueError, match=r"'soon' is neither a time nor a duration: write '90m' or '2d' \(ago\)"):
+        parse_moment("soon")
+
+
+@pytest.mark.parametrize(
+    ("text", "per_second"),
+    [("100", 100.0), ("100/s", 100.0), ("600/m", 10.0), (" 1.5 / min ", 0.025), ("1/h", 1 / 3600)],
+)
+def test_a_rate_is_read(text: str, per_second: float) -> None:
+    assert parse_rate(text) == per_second
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "5/d", "fast", "0.5/h", "1/s/s"])
+def test_what_is_no_rate_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a rate: write '100/s', '600/m' or '1000/h'"):
+        parse_rate(text)
+
+
+def test_a_place_is_read_as_it_is_written() -> None:
+    written = Place(1_795_704_352.488123, 4998)
+
+    assert place(place_text(written)) == written
+    for text in ("", "7", "1/", "x/1", "1/x", "nan/1", "inf/1", "1/0", "-1/1"):
+        with pytest.raises(click.BadParameter, match="is not a place in the list"):
+            place(text)

@@ -15,57 +15,71 @@ if TYPE_CHECKING:
 
 _COVERED = queries("postgres")["covered"]
 _STATE_CONDITIONS = {
-    None: "true",
     ItemState.READY: "state in ('ready', 'paused') and not {covered}",
     ItemState.SCHEDULED: "state = 'scheduled'",
     ItemState.CLAIMED: "state = 'claimed'",
     ItemState.PAUSED: "state in ('ready', 'paused') and {covered}",
 }
+_CONDITIONS = {
+    "ids": "id = any(%(ids)s::bigint[])",
+    "queue": "queue = %(queue)s",
+    "site": "site = %(site)s",
+    "error": "position(%(error)s in {error}) > 0",
+    "error_class": "({error} = %(error_class)s or starts_with({error}, %(error_class)s || ':'))",
+    "since": "{at} >= to_timestamp(%(since)s::float8)",
+    "until": "{at} <= to_timestamp(%(until)s::float8)",
+    "min_attempts": "attempts >= %(min_attempts)s",
+    "max_attempts": "attempts <= %(max_attempts)s",
+}
+_OF_DEAD = _CONDITIONS | {
+    "state": "false",  # dead letters have none
+    "reason": "reason = %(reason)s",
+    "fingerprint": "fingerprint = %(fingerprint)s",
+}
+_OF_WAITING = _CONDITIONS | {"reason": "false", "fingerprint": "false"}  # only dead letters have these
 
 
-def waiting(query: str, wanted: ItemFilter) -> tuple[str, dict[str, Any]]:
-    """`query` on queue_item with the filter's conditions. A `reason` matches nothing: only dead letters have one."""
-    state = _STATE_CONDITIONS[wanted.state]
-    return _filled(query, wanted, age="created", error="last_error", reason="false", state=state)
+def waiting(query: str, wanted: ItemFilter, *, also: str = "true") -> tuple[str, dict[str, Any]]:
+    """`query` on queue_item with the filter's conditions and one more."""
+    conditions = _OF_WAITING | ({"state": _STATE_CONDITIONS[wanted.state]} if wanted.state is not None else {})
+    told = " and ".join([also, *(conditions[name] for name in _given(wanted))])
+    told = told.replace("{error}", "last_error").replace("{at}", "created")
+    return query.replace("{conditions}", told).replace("{covered}", _COVERED), _parameters(wanted)
 
 
 def dead(query: str, wanted: ItemFilter) -> tuple[str, dict[str, Any]]:
-    """`query` on dead_letter with the filter's conditions. A `state` matches nothing: dead letters have none."""
-    return _filled(query, wanted, age="died", error="error", reason="reason = %(reason)s", state="false")
+    """`query` on dead_letter with the filter's conditions."""
+    told = " and ".join(_OF_DEAD[name] for name in _given(wanted)) or "true"
+    told = told.replace("{error}", "error").replace("{at}", "died")
+    return query.replace("{conditions}", told), _parameters(wanted)
 
 
-def _filled(query: str, wanted: ItemFilter, **columns: str) -> tuple[str, dict[str, Any]]:
-    conditions = ["true"]
-    if wanted.ids:
-        conditions.append("id = any(%(ids)s::bigint[])")
-    if wanted.queue is not None:
-        conditions.append("queue = %(queue)s")
-    if wanted.site is not None:
-        conditions.append("site = %(site)s")
-    if wanted.state is not None:
-        conditions.append(columns["state"])
-    if wanted.reason is not None:
-        conditions.append(columns["reason"])
-    if wanted.error is not None:
-        conditions.append(f"position(%(error)s in {columns['error']}) > 0")
-    if wanted.older_than_seconds is not None:
-        conditions.append(f"{columns['age']} <= now() - make_interval(secs => %(older)s)")
-    parameters = {
+def _given(wanted: ItemFilter) -> list[str]:
+    names = ("ids", "state", "reason", "fingerprint", *_CONDITIONS)
+    return [name for name in dict.fromkeys(names) if getattr(wanted, name) not in (None, ())]
+
+
+def _parameters(wanted: ItemFilter) -> dict[str, Any]:
+    return {
         "ids": number_array(wanted.ids),
         "queue": wanted.queue,
         "site": wanted.site,
         "reason": wanted.reason,
+        "fingerprint": wanted.fingerprint,
         "error": storable(wanted.error) if wanted.error is not None else None,
-        "older": wanted.older_than_seconds,
+        "error_class": storable(wanted.error_class) if wanted.error_class is not None else None,
+        "since": wanted.since,
+        "until": wanted.until,
+        "min_attempts": wanted.min_attempts,
+        "max_attempts": wanted.max_attempts,
         "limit": wanted.limit,
     }
-    return query.replace("{conditions}", " and ".join(conditions)).replace("{covered}", _COVERED), parameters
 
 
 def record(row: tuple[Any, ...]) -> ItemRecord:
-    """A row of `find` or `find_dead`."""
-    (number, site, queue, state, codec, frame, priority, created, available_at, attempts, crash_attempts,
-     unique_key, claimed_by, lease_until, last_error, history, reason, traceback, died) = row  # fmt: skip
+    """A row of `find` or of dead letters."""
+    (number, site, queue, state, codec, frame, priority, created, available_at, attempts, crash_attempts, unique_key,
+     claimed_by, lease_until, last_error, history, reason, traceback, died, fingerprint, size) = row  # fmt: skip
     return ItemRecord(
         id=ItemId(number),
         site=SiteName(site),
@@ -73,6 +87,7 @@ def record(row: tuple[Any, ...]) -> ItemRecord:
         state=state,
         codec=codec,
         frame=bytes(frame),
+        frame_bytes=size,
         priority=priority,
         created=created,
         available_at=available_at,
@@ -86,4 +101,5 @@ def record(row: tuple[Any, ...]) -> ItemRecord:
         reason=reason,
         traceback=traceback,
         died=died,
+        fingerprint=fingerprint,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from snqd.stores.base import HISTORY_LIMIT, DeadLettered, Discarded, Done, Released, Retried
+from snqd.stores.fingerprint import fingerprint
 from snqd.stores.postgres.enqueue import enqueue_many
 from snqd.stores.postgres.texts import error_text, number_array, told, traceback_text
 from snqd.stores.sql import queries
@@ -84,7 +85,13 @@ def _bury(connection: Connection, outcomes: list[DeadLettered]) -> list[Item]:
         [
             (
                 item,
-                {"reason": reason, "error": error_text(error), "traceback": traceback_text(traceback), "crashes": 0},
+                {
+                    "reason": reason,
+                    "error": error_text(error),
+                    "traceback": traceback_text(traceback),
+                    "fingerprint": fingerprint(error_text(error), traceback_text(traceback)),
+                    "crashes": 0,
+                },
             )
             for item, reason, error, traceback in outcomes
         ],

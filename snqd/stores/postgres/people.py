@@ -1,89 +1,107 @@
-"""What people ask for: counts, searches, and corrections by filter. Functions on a connection in autocommit mode.
-
-Corrections go a page at a time, each in its own transaction: discarding ten million items holds no locks for long. The
-planner is free in them, since what a person asks may walk the table.
-"""
+"""What people ask of the store, beside its work: counts, searches, and corrections by filter."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from snqd.stores.base import QueueFacts, no_dead_letter
+from snqd.stores.base import QueueFacts
+from snqd.stores.corrections import Corrections
 from snqd.stores.pauses import Pauses
-from snqd.stores.postgres import filters, pauses
+from snqd.stores.postgres import dead, filters, pauses
+from snqd.stores.postgres.connection import guarded
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
-    from snqd.items import ItemId, QueueName, SiteName
-    from snqd.stores.base import ItemFilter, ItemRecord
+    from snqd.stores.base import DeadGroup, ItemFilter, ItemRecord
+    from snqd.stores.corrections import Corrected, Correction, Kind, Place, Step
     from snqd.stores.postgres.connection import Connection
 
 _SQL = queries("postgres")
 _FIND_PAGE = 500
-_CHANGE_PAGE = 1000
 
 
-def counts(connection: Connection) -> list[QueueFacts]:
-    with _unpinned(connection):
-        paused = Pauses(pauses.holding(connection))
-        return [paused.judged(QueueFacts(*row)) for row in connection.execute(_SQL["counts"])]
+class People(Corrections):
+    """A base of the store. Corrections go a step at a time: discarding ten million items holds no locks for long."""
 
+    _where: str
 
-class Page(NamedTuple):
-    records: list[ItemRecord]
-    is_last: bool
+    @property
+    def _connection(self) -> Connection:
+        raise NotImplementedError
 
+    def counts(self) -> list[QueueFacts]:
+        with guarded(self._where), dead.unpinned(self._connection):
+            paused = Pauses(pauses.holding(self._connection))
+            return [paused.judged(QueueFacts(*row)) for row in self._connection.execute(_SQL["counts"])]
 
-def page(connection: Connection, query: str, wanted: ItemFilter, *, after: int, left: int | None) -> Page:
-    """The records of `find` or `find_dead` that follow that id, at most `left`."""
-    sql, parameters = _filtered(query, wanted)
-    size = _FIND_PAGE if left is None else min(_FIND_PAGE, left)
-    with _unpinned(connection):
-        rows = connection.execute(sql, {**parameters, "limit": size, "after": after}).fetchall()
-    return Page(list(map(filters.record, rows)), is_last=len(rows) < size)
-
-
-def recent_dead(
-    connection: Connection, queue: QueueName | None, site: SiteName | None, limit: int, after: ItemId | None
-) -> list[ItemRecord]:
-    """A page of dead letters, the newest death first. Raises `BadItem` when `after` is none any more."""
-    with _unpinned(connection):
-        if after is not None:
-            row = connection.execute(_SQL["is_dead"], {"id": after}).fetchone()
-            if not row or not row[0]:
-                raise no_dead_letter(after)
-        values = {"queue": queue, "site": site, "limit": limit, "after": after}
-        return list(map(filters.record, connection.execute(_SQL["recent_dead"], values)))
-
-
-def change(connection: Connection, query: str, wanted: ItemFilter) -> int:
-    """Carry out the correction `query`; how many items or letters it changed."""
-    sql, parameters = _filtered(query, wanted)
-    left, after, changed = wanted.limit, -1, 0
-    while left is None or left > 0:
-        size = _CHANGE_PAGE if left is None else min(_CHANGE_PAGE, left)
-        with _unpinned(connection):
-            row = connection.execute(sql, {**parameters, "limit": size, "after": after}).fetchone()
+    def clock(self) -> float:
+        with guarded(self._where):
+            row = self._connection.execute(_SQL["clock"]).fetchone()
         assert row is not None
-        changed += row[0]
-        if row[1] < size:
-            break
-        after = row[2]
-        left = None if left is None else left - size
-    return changed
+        return float(row[0])
 
+    def find(self, wanted: ItemFilter, *, frames: bool = True) -> Iterator[ItemRecord]:
+        sql, parameters = filters.waiting(_SQL["find"], wanted)
 
-def _filtered(query: str, wanted: ItemFilter) -> tuple[str, dict[str, Any]]:
-    is_of_dead = query in ("find_dead", "replay", "discard_dead")
-    return (filters.dead if is_of_dead else filters.waiting)(_SQL[query], wanted)
+        def page(last: ItemRecord | None, size: int) -> list[ItemRecord]:
+            values = {**parameters, "after": last.id if last is not None else -1, "limit": size, "frames": frames}
+            with dead.unpinned(self._connection):
+                return list(map(filters.record, self._connection.execute(sql, values).fetchall()))
 
+        return self._pages(page, wanted.limit)
 
-@contextmanager
-def _unpinned(connection: Connection) -> Iterator[None]:
-    """A transaction in which the planner is free."""
-    with connection.transaction():
-        connection.execute(_SQL["unpin_plans"])
-        yield
+    def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
+        def page(last: ItemRecord | None, size: int) -> list[ItemRecord]:
+            return dead.find(self._connection, wanted, last.place if last is not None else dead.BEFORE_ALL, size)
+
+        return self._pages(page, wanted.limit)
+
+    def dead_page(self, wanted: ItemFilter, *, after: Place | None = None, frames: bool = False) -> list[ItemRecord]:
+        with guarded(self._where):
+            size = _FIND_PAGE if wanted.limit is None else wanted.limit
+            return dead.page(self._connection, wanted, after or dead.AFTER_ALL, size, frames=frames)
+
+    def dead_groups(self, wanted: ItemFilter) -> list[DeadGroup]:
+        with guarded(self._where):
+            return dead.groups(self._connection, wanted)
+
+    def name_some(self, most: int) -> int:
+        with guarded(self._where):
+            return dead.name_some(self._connection, most)
+
+    def count(self, kind: Kind, wanted: ItemFilter) -> int:
+        with guarded(self._where):
+            return dead.count(self._connection, kind, wanted)
+
+    def begin(self, kind: Kind, wanted: ItemFilter, *, author: str) -> Correction:
+        with guarded(self._where):
+            return dead.begin(self._connection, kind, wanted, author)
+
+    def step(self, correction: Correction, after: Place | None, most: int) -> Step:
+        with guarded(self._where):
+            return dead.step(self._connection, correction, after, most)
+
+    def end(self, correction: Correction, outcome: str) -> None:
+        with guarded(self._where):
+            dead.end(self._connection, correction, outcome)
+
+    def corrections(self, kinds: Collection[Kind], limit: int) -> list[Corrected]:
+        with guarded(self._where):
+            return dead.corrections(self._connection, kinds, limit)
+
+    def _pages(
+        self, page: Callable[[ItemRecord | None, int], list[ItemRecord]], limit: int | None
+    ) -> Iterator[ItemRecord]:
+        """Records page by page: no transaction stays open while a person reads."""
+        left, last = limit, None
+        while left is None or left > 0:
+            size = _FIND_PAGE if left is None else min(_FIND_PAGE, left)
+            with guarded(self._where):
+                found = page(last, size)
+            yield from found
+            if len(found) < size:
+                return
+            last = found[-1]
+            left = None if left is None else left - size

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.items import ItemId, QueueName, SiteName
 from snqd.stores.base import HISTORY_LIMIT, Blamed, DeadReason, Repaired, given_back
+from snqd.stores.fingerprint import fingerprint
 from snqd.stores.postgres.texts import error_text, number_array, told
 from snqd.stores.sql import queries
 
@@ -44,6 +45,7 @@ def decide(row: tuple[Any, ...], blame: Blame, crash_limit: int) -> Verdict:
         "delay": blame.delay_seconds,
         "reason": dead,
         "traceback": "",
+        "fingerprint": fingerprint(error_text(blame.error)) if dead else "",
     }
     query = "dead_letter" if dead else "crashed" if blame.crashed else "retry"
     return Verdict(

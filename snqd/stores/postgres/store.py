@@ -17,12 +17,13 @@ from snqd.items import QueueName, SiteName
 from snqd.stores.base import Discarded, Done, Exchanged, Expired, Promoted, Reclaimed
 from snqd.stores.limits import NO_LIMITS
 from snqd.stores.pauses import NO_PAUSES, check_target
-from snqd.stores.postgres import duty, enqueue, pauses, people, schedules, schema
+from snqd.stores.postgres import duty, enqueue, pauses, schedules, schema
 from snqd.stores.postgres.claims import PostgresClaims
 from snqd.stores.postgres.connection import Session, guarded
 from snqd.stores.postgres.listen import LINGER_SECONDS, Listener
 from snqd.stores.postgres.outcomes import record
 from snqd.stores.postgres.pauses import PostgresPauses
+from snqd.stores.postgres.people import People
 from snqd.stores.postgres.probe import PostgresProbe
 from snqd.stores.postgres.repair import repair
 from snqd.stores.postgres.shared import SharedClaims
@@ -33,14 +34,14 @@ from snqd.stores.postgres.vacuum import Vacuum
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     import psycopg
 
     from snqd.config.schema import StoreConfig
     from snqd.items import Item, ItemId, NewItem
-    from snqd.stores.base import Blame, Duty, ItemFilter, ItemRecord, Lane, Outcome, QueueFacts, Repaired, SchemaStatus
+    from snqd.stores.base import Blame, Duty, Lane, Outcome, Repaired, SchemaStatus
     from snqd.stores.pauses import Pause, Pauses, PausesKept
     from snqd.stores.postgres.connection import Connection
     from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
@@ -52,7 +53,7 @@ _CARE_ROUNDS = 20
 """Statements in one call: a worker's store thread has claims to make too."""
 
 
-class PostgresStore:
+class PostgresStore(People):
     """See `snqd.stores.base.Store`."""
 
     kind = "postgres"
@@ -357,51 +358,6 @@ class PostgresStore:
     def was_run(self, site: str, name: str) -> None:
         with guarded(self._where):
             schedules.was_run(self._connection, site, name)
-
-    # ---- people
-
-    def counts(self) -> list[QueueFacts]:
-        with guarded(self._where):
-            return people.counts(self._connection)
-
-    def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        return self._records("find", wanted)
-
-    def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        return self._records("find_dead", wanted)
-
-    def _records(self, query: str, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        left, after = wanted.limit, -1
-        while left is None or left > 0:
-            with guarded(self._where):
-                page = people.page(self._connection, query, wanted, after=after, left=left)
-            yield from page.records
-            if page.is_last:
-                return
-            after = page.records[-1].id
-            left = None if left is None else left - len(page.records)
-
-    def recent_dead(
-        self, queue: QueueName | None, site: SiteName | None, *, limit: int, after: ItemId | None = None
-    ) -> list[ItemRecord]:
-        with guarded(self._where):
-            return people.recent_dead(self._connection, queue, site, limit, after)
-
-    def retry_now(self, wanted: ItemFilter) -> int:
-        return self._change("retry_now", wanted)
-
-    def discard(self, wanted: ItemFilter) -> int:
-        return self._change("discard", wanted)
-
-    def replay(self, wanted: ItemFilter) -> int:
-        return self._change("replay", wanted)
-
-    def discard_dead(self, wanted: ItemFilter) -> int:
-        return self._change("discard_dead", wanted)
-
-    def _change(self, query: str, wanted: ItemFilter) -> int:
-        with guarded(self._where):
-            return people.change(self._connection, query, wanted)
 
     def probe(self) -> PostgresProbe:
         return PostgresProbe(self._config, self.claimant)

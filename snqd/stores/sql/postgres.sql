@@ -318,14 +318,14 @@ returning item.id
 with gone as (
   delete from queue_item as item
   using jsonb_to_recordset(%(told)s::jsonb)
-    as told (id bigint, token bigint, reason text, error text, traceback text, crashes int)
+    as told (id bigint, token bigint, reason text, error text, traceback text, fingerprint text, crashes int)
   where item.id = told.id and item.token = told.token
-  returning item.*, told.reason, told.error, told.traceback, told.crashes
+  returning item.*, told.reason, told.error, told.traceback, told.fingerprint, told.crashes
 )
 insert into dead_letter (id, site, queue, frame, codec, priority, created, available_at, attempts, crash_attempts,
-  unique_key, reason, error, traceback, history)
+  unique_key, reason, error, traceback, fingerprint, history)
 select id, site, queue, frame, codec, priority, created, available_at, attempts + 1, crash_attempts + crashes,
-  unique_key, reason, error, nullif(traceback, ''),
+  unique_key, reason, error, nullif(traceback, ''), case codec when 'canary' then codec else fingerprint end,
   case when jsonb_array_length(coalesce(history, '[]')) < %(history_limit)s
        then coalesce(history, '[]') else history - 1 end
   || jsonb_build_object('at', date_part('epoch', now()), 'attempt', attempts + 1, 'error', error)
@@ -524,79 +524,17 @@ from (
 ) as each_table
 group by queue, site order by queue, site
 
+-- name: clock
+select date_part('epoch', clock_timestamp())
+
 -- name: find
 -- {conditions} is put in by filters.py. Read page by page, so that no transaction stays open while a person reads.
 select id, site, queue,
   case when state in ('scheduled', 'claimed') then state::text when {covered} then 'paused' else 'ready' end,
-  codec, frame, priority, date_part('epoch', created), date_part('epoch', available_at),
-  attempts, crash_attempts, unique_key, claimed_by, date_part('epoch', lease_until), last_error, history::text,
-  null::text, null::text, null::float8
+  codec, case when %(frames)s then frame else '' end, priority, date_part('epoch', created),
+  date_part('epoch', available_at), attempts, crash_attempts, unique_key, claimed_by, date_part('epoch', lease_until), last_error, history::text,
+  null::text, null::text, null::float8, null::text, octet_length(frame)
 from queue_item where id > %(after)s and {conditions} order by id limit %(limit)s
-
--- name: find_dead
-select id, site, queue, 'dead', codec, frame, priority, date_part('epoch', created), date_part('epoch', available_at),
-  attempts, crash_attempts, unique_key, null::text, null::float8, error, history::text,
-  reason, traceback, date_part('epoch', died)
-from dead_letter where id > %(after)s and {conditions} order by id limit %(limit)s
-
--- name: recent_dead
--- A page of dead letters from the latest death back, without their frames.
-select id, site, queue, 'dead', codec, ''::bytea, priority, date_part('epoch', created), date_part('epoch', available_at),
-  attempts, crash_attempts, unique_key, null::text, null::float8, error, history::text,
-  reason, traceback, date_part('epoch', died)
-from dead_letter
-where codec <> 'canary' and (%(queue)s::text is null or queue = %(queue)s::text)
-  and (%(site)s::text is null or site = %(site)s::text)
-  and (died, id) < (coalesce((select died from dead_letter where id = %(after)s::bigint), 'infinity'),
-                    coalesce(%(after)s::bigint, 0))
-order by died desc, id desc limit %(limit)s
-
--- name: is_dead
-select exists (select from dead_letter where id = %(id)s)
-
--- name: retry_now
--- A page of corrections, like the next ones: what was changed, what was found, and the last id of it. The wake-up is sent
--- by hand: triggers watch insertions only.
-with chosen as (
-  select id from queue_item where id > %(after)s and state = 'scheduled' and {conditions}
-  order by id limit %(limit)s for update skip locked
-), woken as (
-  update queue_item set state = 'ready', available_at = now() from chosen where queue_item.id = chosen.id
-  returning queue_item.id
-)
-select (select count(*) from woken), count(*), max(id),
-  case when count(*) > 0 then pg_notify('snqd_wake', '') end from chosen
-
--- name: discard
-with chosen as (
-  select id from queue_item where id > %(after)s and state <> 'claimed' and {conditions}
-  order by id limit %(limit)s for update skip locked
-), gone as (
-  delete from queue_item using chosen where queue_item.id = chosen.id returning queue_item.id
-)
-select (select count(*) from gone), count(*), max(id) from chosen
-
--- name: replay
--- A page. A dead letter whose unique key is taken by a waiting item stays where it is.
-with chosen as (
-  select * from dead_letter where id > %(after)s and {conditions} order by id limit %(limit)s for update skip locked
-), again as (
-  insert into queue_item (id, site, queue, frame, codec, priority, created, unique_key, last_error, history)
-  select id, site, queue, frame, codec, priority, created, unique_key, error, history from chosen
-  on conflict do nothing
-  returning id
-), moved as (
-  delete from dead_letter using again where dead_letter.id = again.id
-)
-select (select count(*) from again), count(*), max(id) from chosen
-
--- name: discard_dead
-with chosen as (
-  select id from dead_letter where id > %(after)s and {conditions} order by id limit %(limit)s for update skip locked
-), gone as (
-  delete from dead_letter using chosen where dead_letter.id = chosen.id returning dead_letter.id
-)
-select (select count(*) from gone), count(*), max(id) from chosen
 
 -- name: expire_dead
 with chosen as (
@@ -678,7 +616,12 @@ select set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin',
 -- For the length of a transaction: what people ask may walk the table, and then had better do it the fast way.
 select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
   set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'on', true),
-  set_config('plan_cache_mode', 'force_custom_plan', true)
+  set_config('enable_incremental_sort', 'on', true), set_config('plan_cache_mode', 'force_custom_plan', true)
+
+-- name: paged_plans
+-- For the length of a transaction: a page goes by an index that is chosen for the filter that is asked. A few ids are found
+-- by their own index and sorted.
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'on', true)
 
 -- name: whoami
 select pg_backend_pid(), current_setting('server_version_num')::int

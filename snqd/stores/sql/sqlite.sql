@@ -130,9 +130,10 @@ WHERE id = :id
 -- name: bury
 -- Copy to the dead letters; `delete` follows in the same transaction.
 INSERT INTO dead_letter (id, site, queue, codec, priority, created, available_at, died, reason, attempts,
-    crash_attempts, unique_key, last_error, traceback, history, frame)
+    crash_attempts, unique_key, last_error, traceback, history, fingerprint, frame)
 SELECT id, site, queue, codec, priority, created, available_at, :now, :reason, :attempts,
-    crash_attempts + :crashes, unique_key, :error, :traceback, :history, frame
+    crash_attempts + :crashes, unique_key, :error, :traceback, :history,
+    CASE codec WHEN 'canary' THEN codec ELSE :fingerprint END, frame
 FROM queue_item WHERE id = :id
 
 -- name: delete
@@ -213,51 +214,10 @@ GROUP BY queue, site ORDER BY queue, site
 -- name: find
 -- A page of items: the conditions of the filter are put in, in place of the word `wanted`.
 SELECT id, site, queue, CASE WHEN state IN ('scheduled', 'claimed') THEN state WHEN covered THEN 'paused' ELSE 'ready' END,
-    codec, CAST(frame AS BLOB), priority, created, available_at, attempts, crash_attempts,
-    unique_key, claimed_by, lease_until, last_error, history, NULL, NULL, NULL
+    codec, CASE WHEN :frames THEN CAST(frame AS BLOB) ELSE x'' END, priority, created, available_at, attempts,
+    crash_attempts, unique_key, claimed_by, lease_until, last_error, history, NULL, NULL, NULL, NULL,
+    CASE typeof(frame) WHEN 'blob' THEN length(frame) ELSE length(CAST(frame AS BLOB)) END
 FROM queue_item WHERE id > :after AND wanted ORDER BY id LIMIT :page
-
--- name: find_dead
-SELECT id, site, queue, 'dead', codec, CAST(frame AS BLOB), priority, created, available_at, attempts, crash_attempts,
-    unique_key, NULL, NULL, last_error, history, reason, traceback, died
-FROM dead_letter WHERE id > :after AND wanted ORDER BY id LIMIT :page
-
--- name: recent_dead
--- A page of dead letters from the latest death back, without their frames.
-SELECT id, site, queue, 'dead', codec, x'', priority, created, available_at, attempts, crash_attempts,
-    unique_key, NULL, NULL, last_error, history, reason, traceback, died
-FROM dead_letter
-WHERE codec <> 'canary' AND (:queue IS NULL OR queue = :queue) AND (:site IS NULL OR site = :site)
-    AND (died, id) < (:died, :after)
-ORDER BY died DESC, id DESC LIMIT :limit
-
--- name: died
-SELECT died FROM dead_letter WHERE id = ?
-
--- name: find_ids
-SELECT id FROM queue_item WHERE id > :after AND wanted ORDER BY id LIMIT :page
-
--- name: find_dead_ids
-SELECT id FROM dead_letter WHERE id > :after AND wanted ORDER BY id LIMIT :page
-
--- name: retry_now
--- These changes are for ids that `find_ids` or `find_dead_ids` found in the same transaction.
-UPDATE queue_item SET state = 'ready', available_at = :now
-WHERE id IN (SELECT value FROM json_each(:found))
-
--- name: discard
-DELETE FROM queue_item WHERE id IN (SELECT value FROM json_each(:found))
-
--- name: replay
--- Back under its old id. A letter whose unique key is taken stays dead.
-INSERT OR IGNORE INTO queue_item (id, site, queue, codec, priority, created, available_at, unique_key, last_error,
-    history, frame)
-SELECT id, site, queue, codec, priority, created, :now, unique_key, last_error, history, frame
-FROM dead_letter WHERE id IN (SELECT value FROM json_each(:found)) ORDER BY id
-
--- name: forget_replayed
-DELETE FROM dead_letter
-WHERE id IN (SELECT value FROM json_each(:found)) AND id IN (SELECT id FROM queue_item)
 
 -- name: has_old_dead
 SELECT 1 FROM dead_letter WHERE died < ? LIMIT 1
@@ -265,9 +225,6 @@ SELECT 1 FROM dead_letter WHERE died < ? LIMIT 1
 -- name: expire_dead
 DELETE FROM dead_letter WHERE id IN (SELECT id FROM dead_letter WHERE died < ? ORDER BY died, id LIMIT ?)
 RETURNING queue, died
-
--- name: discard_dead
-DELETE FROM dead_letter WHERE id IN (SELECT value FROM json_each(:found))
 
 -- name: pauses
 -- Those that hold.

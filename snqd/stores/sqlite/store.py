@@ -14,10 +14,11 @@ from snqd.stores.limits import NO_LIMITS
 from snqd.stores.pauses import PauseLook, check_target
 from snqd.stores.shares import Shares
 from snqd.stores.sql import queries
-from snqd.stores.sqlite import care, claims, enqueue, pauses, people, schedules, schema, work
+from snqd.stores.sqlite import care, claims, enqueue, pauses, schedules, schema, work
 from snqd.stores.sqlite.connection import LOCK_WAIT_SECONDS, Connection, now
 from snqd.stores.sqlite.duty import DutyLocks
 from snqd.stores.sqlite.location import path_from_url
+from snqd.stores.sqlite.people import People
 from snqd.stores.sqlite.probe import SqliteProbe
 from snqd.stores.sqlite.transaction import HandlerConnection, guard, unguard
 from snqd.stores.sqlite.watch import LOOKS_SECONDS, Watch
@@ -33,12 +34,9 @@ if TYPE_CHECKING:
         Blame,
         Duty,
         Expired,
-        ItemFilter,
-        ItemRecord,
         Lane,
         Outcome,
         Promoted,
-        QueueFacts,
         Reclaimed,
         Repaired,
         SchemaStatus,
@@ -50,7 +48,7 @@ _SQL = queries("sqlite")
 T = TypeVar("T")
 
 
-class SqliteStore:
+class SqliteStore(People):
     """See `snqd.stores.base.Store`.
 
     Writers take turns, so a method that writes may wait up to `lock_wait_seconds` for another's transaction, and so
@@ -278,34 +276,6 @@ class SqliteStore:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
-
-    # people
-
-    def counts(self) -> list[QueueFacts]:
-        return self._live.read(people.counts)
-
-    def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        return people.find(self._live, wanted)
-
-    def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        return people.find_dead(self._live, wanted)
-
-    def recent_dead(
-        self, queue: QueueName | None, site: SiteName | None, *, limit: int, after: ItemId | None = None
-    ) -> list[ItemRecord]:
-        return self._live.read(lambda raw: people.recent_dead(raw, queue, site, limit, after))
-
-    def retry_now(self, wanted: ItemFilter) -> int:
-        return people.retry_now(self._live, wanted)
-
-    def discard(self, wanted: ItemFilter) -> int:
-        return people.discard(self._live, wanted)
-
-    def replay(self, wanted: ItemFilter) -> int:
-        return people.replay(self._live, wanted)
-
-    def discard_dead(self, wanted: ItemFilter) -> int:
-        return people.discard_dead(self._live, wanted)
 
     def probe(self) -> SqliteProbe:
         return SqliteProbe(self.path)

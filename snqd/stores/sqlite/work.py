@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from snqd.errors import BadItem
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, HistoryEntry, Released, Retried
+from snqd.stores.fingerprint import fingerprint
 from snqd.stores.history import error_text, extended, read_history, traceback_text, write_history
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import enqueue
@@ -156,6 +157,7 @@ def bury(
         "crashes": crashes,
         "error": told,
         "traceback": traceback_text(traceback) or None,
+        "fingerprint": fingerprint(told, traceback_text(traceback)),
         "history": write_history(entries),
     }
     raw.execute(_SQL["bury"], values)

@@ -95,6 +95,7 @@ def dead_detail(_world: World, row: DeadRow) -> Detail:
                 line("site", row.site),
                 line("given up", f"{formats.moment(letter.died)} ({formats.duration(row.age_seconds)} ago)"),
                 line("reason", row.reason, definition="attempts, crash, bad_item."),
+                line("group", row.group or "–", definition="Letters of one group have one cause."),
                 line("attempts", formats.count(row.attempts), definition="Handlings that ended badly."),
                 line("crashes", formats.count(letter.crash_attempts), definition="Workers that died with it."),
             ), columns=2),
