@@ -88,7 +88,7 @@ _CORRECTED = {
 
 
 def _corrected(event: events.Corrected) -> str:
-    noun, done = _CORRECTED[event.kind]
+    noun, done = _CORRECTED.get(event.kind, ("item", event.kind))  # a daemon of another release may know more kinds
     stayed = f", {event.stayed:,} stayed" if event.stayed else ""
     ended = "" if event.outcome == "done" else f", then it ended: {event.outcome}"
     return f"{_counted(event.count, noun)} {done} by {event.author} ({event.wanted}){stayed}{ended}"
