@@ -616,6 +616,19 @@ class ConnectionDown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputRefused:
+    """What came in over a connection cannot be an item, and is dropped. Its sender is not told."""
+
+    worker: str
+    service: str
+    name: str
+    """The connection's, as in `ConnectionFact`."""
+    site: str
+    sender: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRan:
     """A schedule was due, and its item is stored. Those of many sites that are due together are one event."""
 
@@ -677,6 +690,6 @@ Event = (
     | Paused | Resumed | DeadLettersRetried | DeadLettersDiscarded | DeadLettersExpired | Corrected
     | WorkerRestartAsked
     | SitesUpdated | ControlAsked
-    | ServiceFailed | ConnectionUp | ConnectionDown
+    | ServiceFailed | ConnectionUp | ConnectionDown | InputRefused
     | ScheduleRan | ScheduleMissed | ScheduleSkipped
 )  # fmt: skip

@@ -310,6 +310,12 @@ LINES: dict[type, tuple[int, Callable[[Any], str]]] = {
             f"{e.error}"
         ),
     ),
+    events.InputRefused: (
+        WARNING,
+        lambda e: (
+            f"{e.service} of {e.name}{_of_site(e.site)} got from {e.sender or 'somebody'} what is dropped: {e.error}"
+        ),
+    ),
     events.ScheduleRan: (
         INFO,
         lambda e: f"{_schedule(e)} was due at {_utc(e.due)}: {_counted(e.items, 'item')} enqueued",

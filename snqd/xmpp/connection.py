@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Literal
 from snqd.config.xmpp import password_of
 from snqd.errors import ConfigError
 from snqd.retry import Backoff
-from snqd.telemetry.events import ConnectionDown, ConnectionUp
+from snqd.telemetry.events import ConnectionDown, ConnectionUp, InputRefused
 from snqd.telemetry.facts import ConnectionFact
 from snqd.xmpp.inbox import Inbox
-from snqd.xmpp.input import InputReader
+from snqd.xmpp.input import InputReader, Refused
 from snqd.xmpp.link import PING_PREFIX, Link, LinkLost
 from snqd.xmpp.outgoing import Outgoing, Parcel, TooManyAcknowledged
 from snqd.xmpp.stanzas import presence
@@ -261,6 +261,8 @@ class XmppConnection:
 
     def received(self, stanza: Element) -> None:
         found = self._input.read(stanza)
+        if found.refused is not None:
+            self._tell_refused(found.refused)
         self._inbox.take(found.item)
         for answer in found.answers:
             self._write(answer)
@@ -354,5 +356,17 @@ class XmppConnection:
                 site=self.account.only_site,
                 error=reason,
                 retry_seconds=round(retry_seconds, 3),
+            )
+        )
+
+    def _tell_refused(self, refused: Refused) -> None:
+        self._context.emit(
+            InputRefused(
+                worker=self._context.worker,
+                service=SERVICE,
+                name=self.account.name,
+                site=refused.site,
+                sender=refused.sender,
+                error=refused.error,
             )
         )

@@ -20,6 +20,15 @@ class Input(NamedTuple):
 
     item: NewItem | None = None
     answers: tuple[bytes, ...] = ()
+    refused: Refused | None = None
+
+
+class Refused(NamedTuple):
+    """What should have been an item of a site and cannot be one."""
+
+    site: str
+    sender: str
+    error: str
 
 
 class InputReader:
@@ -32,19 +41,20 @@ class InputReader:
     def read(self, stanza: Element) -> Input:
         match stanza.tag.rpartition("}")[2]:
             case "message":
-                return Input(self._item(stanza, message_of(stanza, self._account.name)))
+                return self._kept(stanza, message_of(stanza, self._account.name))
             case "presence":
-                return Input(self._item(stanza, presence_of(stanza, self._account.name)), self._answers(stanza))
+                kept = self._kept(stanza, presence_of(stanza, self._account.name))
+                return kept._replace(answers=self._answers(stanza))
         return Input()
 
-    def _item(self, stanza: Element, payload: object) -> NewItem | None:
+    def _kept(self, stanza: Element, payload: object) -> Input:
         site = self._account.site_of(stanza.get("to", ""))
         if payload is None or site is None or not self._account.xmpp.receive:
-            return None
+            return Input()
         try:
-            return new_item(QUEUE_IN, payload, site=site, frame_limit_bytes=self._frame_limit_bytes)
-        except BadItem:  # longer than an item may be: no person has written that
-            return None
+            return Input(new_item(QUEUE_IN, payload, site=site, frame_limit_bytes=self._frame_limit_bytes))
+        except BadItem as error:  # longer than an item may be: no person has written that
+            return Input(refused=Refused(site, stanza.get("from", ""), str(error)))
 
     def _answers(self, stanza: Element) -> tuple[bytes, ...]:
         """To those who want to see our presence. A server answers for an account; a component answers for itself."""

@@ -88,8 +88,13 @@ def test_a_chat_is_an_item_of_its_site() -> None:
     assert read(account_of(receive=False), CHAT) == {}
 
 
-def test_what_is_longer_than_an_item_may_be_is_not_kept() -> None:
-    assert InputReader(account_of(), 50).read(ElementTree.fromstring(CHAT)).item is None
+def test_what_is_longer_than_an_item_may_be_is_refused_by_name() -> None:
+    found = InputReader(account_of(), 50).read(ElementTree.fromstring(CHAT))
+
+    assert found.item is None
+    assert found.refused is not None
+    assert (found.refused.site, found.refused.sender) == ("a", "bob@b.example/x")
+    assert "50" in found.refused.error
 
 
 SUBSCRIBE = "<presence type='subscribe' from='bob@b.example' to='{}'/>"

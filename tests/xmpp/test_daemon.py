@@ -97,6 +97,27 @@ def test_a_message_goes_in_and_its_answer_out(make_daemon: MakeDaemon, postgres_
     place.wait_empty(queue="xmppout")
 
 
+def test_a_message_that_cannot_be_an_item_is_told_and_the_next_one_is_kept(
+    make_daemon: MakeDaemon, sqlite_place: Place, server: Prosody
+) -> None:
+    server.start()
+    daemon = make_daemon(
+        sqlite_place, APP, daemon={"serve": ["main", "xmpp"]}, xmpp=xmpp_of("client", server),
+        store={"frame_limit_bytes": 2000}, ready=False,
+    )  # fmt: skip
+    daemon.wait_event("ConnectionUp")
+    bob = XmppClient(server, f"bob@{OTHER_HOST}", PASSWORD)
+    for body in ("long " * 500, "short"):
+        bob.send(f"<message to='{JID}' type='chat'><body>{body}</body></message>")
+
+    assert daemon.wait_fact("in", kind="message")["body"] == "short"
+    refused = daemon.wait_event("InputRefused")
+    assert (refused["name"], refused["site"], refused["sender"]) == (JID, "default", f"bob@{OTHER_HOST}/test")
+    assert "2,000" in refused["error"]
+    bob.close()
+    assert daemon.stop() == 0
+
+
 def test_frames_that_would_break_the_stream_are_dead_letters_and_the_others_go_on(
     make_daemon: MakeDaemon, sqlite_place: Place, server: Prosody
 ) -> None:
