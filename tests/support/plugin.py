@@ -21,6 +21,7 @@ _FIXTURE_MODULES = (
     "tests.support.daemons",
     "tests.support.command",
     "tests.support.prosody",
+    "tests.support.brokers",
     "tests.support.notices",
 )
 
