@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from snqd import __version__, wiring
 from snqd.config.secrets import redact_url
 from snqd.daemon import Makers, preflight
-from snqd.errors import ConfigError
+from snqd.errors import ConfigError, StoreError
 from snqd.supervisor.supervisor import Reloaded, Supervisor
 from snqd.telemetry.board import Board
 from snqd.telemetry.channels import Channels
@@ -40,6 +40,10 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
     """Handle what is ready, then return. Workers are forked and watched as in a daemon, so a crash is repaired."""
     from snqd.worker.errand import Errand
 
+    if not wiring.open_store(config).shows_items:
+        raise StoreError(
+            "a STOMP broker does not tell when nothing is left, so that 'drain' would not know its end: use 'snqd run'"
+        )
     wiring.import_from_working_directory()
     wiring.preload()
     exits: list[WorkerExited] = []

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snqd.errors import ConfigError, HandlerError
-from snqd.handlers.base import BoundHandler, bind
+from snqd.handlers.base import BoundHandler, HandlerOptions, bind
 from snqd.handlers.service import BoundService, bind_service
 from snqd.items import QueueName
 from snqd.retry import Backoff
@@ -87,6 +87,10 @@ class QueueRegistry:
 
     def queues(self) -> tuple[QueueName, ...]:
         return tuple(sorted(self._handlers))
+
+    def options(self) -> dict[QueueName, HandlerOptions]:
+        """What is known of every queue."""
+        return {queue: found.options for queue, found in self._handlers.items()}
 
     def in_group(self, group: str) -> dict[QueueName, BoundHandler]:
         """The handlers of the queues that daemons of `group` serve."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["engine_of", "load_registry", "open_desk", "open_store", "redact", "sqlite_path"]
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
+STOMP_SCHEMES = ("stomp", "stomps")
 _SITES_ONE_BY_ONE = 20
 """Of more sites than that, all are looked at in one go."""
 _ALARM_PRIORITY = -100
@@ -59,8 +60,18 @@ class EnqueueEngine(Protocol):
     def enqueue_many(self, connection: Any, items: Iterable[NewItem], /) -> int: ...
 
 
-def open_store(config: Config, *, claimant: str = "") -> Store:
-    """The store that `store.url` names, not connected yet. Raises `ConfigError`; `StoreError` without its driver."""
+def open_store(
+    config: Config,
+    *,
+    claimant: str = "",
+    group_of: Mapping[str, str] | None = None,
+    serves: Sequence[QueueName] = (),
+) -> Store:
+    """The store that `store.url` names, not connected yet. Raises `ConfigError`; `StoreError` without its driver.
+
+    `group_of`: the groups of queues that have a handler, where they are known; a broker's destinations go by them.
+    `serves`: the queues whose items the caller will claim; a broker needs to be told.
+    """
     url = config.store.url
     scheme = urlsplit(url).scheme if "://" in url else ""
     store: Store
@@ -72,6 +83,11 @@ def open_store(config: Config, *, claimant: str = "") -> Store:
         from snqd.stores.postgres import open_postgres
 
         store = open_postgres(config.store)
+    elif scheme in STOMP_SCHEMES:
+        from snqd.stores.stomp import open_stomp
+
+        groups = {queue: found.group for queue, found in config.queue.items() if found.group is not None}
+        store = open_stomp(config.store, {**groups, **(group_of or {})}, serves)
     elif scheme == "memory":
         from snqd.stores.memory import MemoryStore
 
@@ -81,7 +97,7 @@ def open_store(config: Config, *, claimant: str = "") -> Store:
     else:
         raise ConfigError(
             f"store.url {redact(url)!r} names no store: use sqlite:///file.db, postgresql://host/database, "
-            "memory:// or inline://"
+            "stomp://host/name, memory:// or inline://"
         )
     store.claimant = claimant
     return store
@@ -129,6 +145,10 @@ def engine_of(connection: object) -> EnqueueEngine:
         from snqd.stores.postgres import enqueue as postgres
 
         return postgres
+    if type(connection).__module__ == "snqd.stores.stomp.transaction":
+        from snqd.stores.stomp import transaction as stomp
+
+        return stomp
     raise StoreError(
         f"cannot enqueue on a {type(connection).__module__}.{type(connection).__qualname__}: "
         "give a psycopg.Connection or a sqlite3.Connection"
@@ -157,6 +177,10 @@ def open_desk(config: Config, *, name: str) -> Desk:
         from snqd.stores.postgres.desk import PostgresDesk
 
         return PostgresDesk(config.store, name)
+    if scheme in STOMP_SCHEMES:
+        from snqd.stores.stomp import open_stomp_desk
+
+        return open_stomp_desk(config.store)
     raise ConfigError(f"store.url is {redact(url)}: it lives in one process, which has nobody to ask")
 
 
@@ -271,11 +295,34 @@ def check(config: Config) -> None:
             f"store.url is {config.store.url}: it lives in one process, so workers could not share it; "
             "use sqlite:///file.db"
         )
+    if config.store.url.startswith(("stomp:", "stomps:")):
+        _refuse_what_no_broker_keeps(config)
     store = open_store(config)
     try:
         store.connect()
     finally:
         store.close()
+
+
+def _refuse_what_no_broker_keeps(config: Config) -> None:
+    """Raises `ConfigError` for settings that would silently not hold."""
+    tenants = load_tenants(config, {})
+    instead = "or use a PostgreSQL or SQLite store"
+    if tenants.schedules():
+        raise ConfigError(
+            "there are schedules, and a STOMP broker cannot keep how far they have come: enqueue from cron instead, "
+            f"{instead}"
+        )
+    if tenants.limits():
+        raise ConfigError(
+            "there are limits of what is in flight or begun in a second, and a STOMP broker does not count that: "
+            f"take them out (store.prefetch_items and daemon.threads bound what runs), {instead}"
+        )
+    if config.store.dead_letter_days:
+        raise ConfigError(
+            "store.dead_letter_days is set, and a STOMP broker does not sort dead letters by age: use 'snqd dead "
+            f"discard --older-than', {instead}"
+        )
 
 
 def release_parked(config: Config, sites: Sequence[str] = ()) -> None:
@@ -288,6 +335,8 @@ def release_parked(config: Config, sites: Sequence[str] = ()) -> None:
 
     names: Sequence[str | None] = sites if 0 < len(sites) <= _SITES_ONE_BY_ONE else (None,)
     store = open_store(config)
+    if not store.shows_items:
+        return  # they come back by themselves
     store.connect()
     try:
         for name in names:
@@ -312,7 +361,8 @@ def make_parts(
     registry = load_registry(config)
     groups = groups_of(config.daemon, seat.slot)
     handlers = {queue: found for queue, found in served(registry, config).items() if found.options.group in groups}
-    store = open_store(config)
+    group_of: dict[str, str] = {queue: found.group for queue, found in registry.options().items()}
+    store = open_store(config, group_of=group_of, serves=tuple(handlers))
     open_book = channels.ledger.writer if config.telemetry.enabled else NoBook
     book = open_book(seat.slot)
     born_ns = seat.view.get(Word.SPAWNED_NS)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_WATCH_SECONDS = 2.0
 _COUNTING_SHARE = 0.1
+UNSEEN = "a broker does not show what waits; 'snqd health' tells what its workers have in hand"
 _HOME, _CLEAR_REST, _CLEAR_LINE_END = "\x1b[H", "\x1b[J", "\x1b[K"
 
 
@@ -80,12 +81,16 @@ def _look(config: Config) -> tuple[Look, SnqdError | None]:
     pauses: tuple[Pause, ...] = ()
     health: StoreHealth | None = None
     problem: SnqdError | None = None
+    shown = ""
     try:
         with connected(config, is_reading=True) as store:
-            queues, pauses, health = tuple(store.counts()), tuple(store.pauses()), _health(store)
+            pauses, health = tuple(store.pauses()), _health(store)
+            if store.shows_items:
+                queues = tuple(store.counts())
+            else:
+                shown = UNSEEN
     except StoreError as error:
-        problem = error
-    shown = "see below" if problem is not None else ""
+        problem, shown = error, "see below"
     look = Look(time.monotonic(), wiring.redact(config.store.url), queues, read_daemon(config), shown, pauses, health)
     return look, problem
 
@@ -150,9 +155,9 @@ class _Counts:
         if began >= self._next_at:
             try:
                 with connected(self._config, is_reading=True) as store:
-                    self._queues, self.pauses = tuple(store.counts()), tuple(store.pauses())
-                    self.health = _health(store)
-                self.problem = ""
+                    self.pauses, self.health = tuple(store.pauses()), _health(store)
+                    self._queues = tuple(store.counts()) if store.shows_items else None
+                self.problem = UNSEEN if self._queues is None else ""
             except StoreError as error:
                 self._queues, self.pauses, self.health, self.problem = None, (), None, str(error)
             took = time.monotonic() - began

@@ -82,7 +82,9 @@ class StoreConfig(NamedTuple):
     """`[store]`: where the items are."""
 
     url: str = "sqlite:///snqd.db"
-    """`sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/db` (any libpq form) or `memory://`."""
+    """`sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/db` (any libpq form), `memory://`, or
+    `stomp://user:password@host:61613,other:61613/name` (see [STOMP](stomp.md)).
+    """
     lease_seconds: float = 60.0
     """How long a claim is held without renewal. Only matters when a whole host dies: dead workers are repaired at
     once.
@@ -110,6 +112,14 @@ class StoreConfig(NamedTuple):
     dead_letter_days: float = 0.0
     """Delete dead letters after so many days, a few at a time; each deletion is told (`DeadLettersExpired`). 0 = keep
     them until somebody replays or discards them.
+    """
+    prefetch_items: int = 10
+    """STOMP: how many items a broker hands to one worker ahead of their acks, from each destination. They wait there
+    behind the one that runs: 1 for handlers that take long.
+    """
+    breakouts: tuple[str, ...] = ()
+    """STOMP: queues, as `group/queue`, and sites of a queue, as `group/queue/site`, with a destination of their own.
+    All other queues of a group share one.
     """
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from snqd.config.settings import Setting
 
 TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-URL_SCHEMES = ("sqlite", "postgresql", "postgres", "memory", "inline")
+URL_SCHEMES = ("sqlite", "postgresql", "postgres", "memory", "inline", "stomp", "stomps")
 _MEMORY = r"(?i)(\d+(?:\.\d+)?)\s*(%|[kmgt]?)(?:i?b)?"
 _COMMUNITY_LIMIT = 64
 PASSPHRASE_LEAST = 8
@@ -74,6 +74,7 @@ LIMITS: dict[str, Limits] = {
     "store.poll_interval_seconds": _SOME_SECONDS,
     "store.batch_limit": Limits(low=1, high=10_000),
     "store.prefetch_seconds": _SECONDS,
+    "store.prefetch_items": Limits(low=1, high=65_535),
     "store.frame_limit_bytes": Limits(low=1, high=512 * 1024 * 1024),  # PostgreSQL and SQLite end near 1 GB
     "store.sweep_seconds": _SOME_SECONDS,
     "store.vacuum_dead_rows": Limits(low=0, high=2**31),

@@ -363,6 +363,10 @@ class Store(Protocol):
     claimant: str
     linger_seconds: float
     """How long after an empty claim a worker looks once more: what a wake-up may be late, debouncing included."""
+    wakes_all: bool
+    """Whether every worker opens the wake-ups, because items are pushed to each. Otherwise who has the watch does."""
+    shows_items: bool
+    """Whether what waits can be looked at: `find`, `counts`, `retry_now` and `discard` raise `StoreError` where not."""
     wakeup_problem: str | None
     """Why `open_wakeups` gave no descriptors, in words for the operator; None when it did."""
     limits: Limits

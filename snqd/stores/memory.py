@@ -80,6 +80,8 @@ class MemoryStore(People):
 
     kind = "memory"
     linger_seconds = 0.0
+    wakes_all = False
+    shows_items = True
 
     def __init__(self, config: StoreConfig) -> None:
         self.claimant = ""

@@ -87,7 +87,7 @@ class Care:
 
     def lost(self) -> None:
         """The store's connection is gone; the watch is opened again when it is back."""
-        if self.has_watch:
+        if self.wake_fds or self.has_watch:
             self.wake_fds = []
             self.has_watch = False
             self._store.close_wakeups()
@@ -141,13 +141,17 @@ class Care:
 
     def _take_watch(self) -> None:
         self.has_watch = self._parts.bell.take_watch()
-        if not self.has_watch:
+        if self.has_watch:
+            self._parts.bell.mark_watch()
+            self._promote_at = time.monotonic()
+            self._schedules.begin()
+            self._housekeeping.begin()
+        else:
             self._promote_at = _NEVER
-            return
-        self._parts.bell.mark_watch()
-        self._promote_at = time.monotonic()
-        self._schedules.begin()
-        self._housekeeping.begin()
+        if self.has_watch or (self._store.wakes_all and not self.wake_fds):
+            self._open_wakeups()
+
+    def _open_wakeups(self) -> None:
         self.wake_fds = self._store.open_wakeups()
         problem = self._store.wakeup_problem
         if problem and problem != self._told_problem:
@@ -293,6 +297,8 @@ def _repair(parts: Parts, view: SlotView, book: LedgerWriter | NoBook) -> bool:
 
 
 def _holds(parts: Parts, claimant: str, item: int) -> bool:
+    if not parts.store.shows_items:
+        return False  # what a dead worker held is no longer its own: a broker gives it out again at once
     return any(record.claimed_by == claimant for record in parts.store.find(ItemFilter(ids=(item,))))
 
 

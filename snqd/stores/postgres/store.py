@@ -58,6 +58,8 @@ class PostgresStore(People):
 
     kind = "postgres"
     linger_seconds = LINGER_SECONDS
+    wakes_all = False
+    shows_items = True
 
     def __init__(self, config: StoreConfig) -> None:
         self.claimant = ""

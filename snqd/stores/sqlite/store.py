@@ -57,6 +57,8 @@ class SqliteStore(People):
 
     kind = "sqlite"
     linger_seconds = LOOKS_SECONDS
+    wakes_all = False
+    shows_items = True
 
     def __init__(self, config: StoreConfig, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
         """Raises `ConfigError` when `config.url` names no file."""
