@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 ORDER = (
-    "drain_postgres", "drain_sqlite", "enqueue", "pickup", "idle", "crash", "backlog", "fairness", "telemetry",
-    "probes", "fold", "late_joiner", "datagrams", "snmp", "xmpp", "health", "sites", "sustained",
+    "drain_postgres", "drain_sqlite", "drain_stomp", "enqueue", "pickup", "idle", "crash", "backlog", "fairness",
+    "telemetry", "probes", "fold", "late_joiner", "datagrams", "snmp", "xmpp", "health", "sites", "sustained",
 )  # fmt: skip
 
 
