@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from snqd.errors import BadItem
 from snqd.items import CANARY, Item, ItemId
+from snqd.stores import letters
 from snqd.stores.base import DeadReason, HistoryEntry, ItemRecord, ItemState, QueueFacts
 from snqd.stores.fingerprint import fingerprint
 from snqd.stores.history import error_text, extended, plain_text, traceback_text
@@ -217,21 +218,7 @@ def state_of(row: Row, pauses: Pauses) -> str:
 
 def matches(row: Row, wanted: ItemFilter, pauses: Pauses) -> bool:
     at = row.died if row.reason is not None else row.created
-    error = row.last_error or ""
-    return (
-        (not wanted.ids or row.id in wanted.ids)
-        and wanted.queue in (None, row.queue)
-        and wanted.site in (None, row.site)
-        and wanted.state in (None, state_of(row, pauses))
-        and wanted.reason in (None, row.reason)
-        and (wanted.error is None or wanted.error in error)
-        and (wanted.error_class is None or error == wanted.error_class or error.startswith(f"{wanted.error_class}:"))
-        and wanted.fingerprint in (None, row.fingerprint)
-        and (wanted.since is None or at >= wanted.since)
-        and (wanted.until is None or at <= wanted.until)
-        and (wanted.min_attempts is None or row.attempts >= wanted.min_attempts)
-        and (wanted.max_attempts is None or row.attempts <= wanted.max_attempts)
-    )
+    return letters.matches(row, wanted, state=state_of(row, pauses), at=at)
 
 
 def facts(queue: QueueName, site: SiteName, rows: list[Row], clock: float) -> QueueFacts:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snqd.items import CANARY
 from snqd.stores import memory_pauses
-from snqd.stores.base import GROUP_NAMES, DeadGroup, ItemState
+from snqd.stores.base import DeadGroup, ItemState
 from snqd.stores.corrections import OF_DEAD, Corrected, Correction, Corrections, Kind, Place, Step, filter_text
+from snqd.stores.letters import groups, place_of
 from snqd.stores.memory_data import matches
 from snqd.stores.memory_probe import count
 from snqd.stores.pauses import NO_PAUSES, Pauses
@@ -54,14 +54,8 @@ class People(Corrections):
             return found if frames else [replace(record, frame=b"") for record in found]
 
     def dead_groups(self, wanted: ItemFilter) -> list[DeadGroup]:
-        letters: defaultdict[str, list[Row]] = defaultdict(list)
         with self._data.lock:
-            for row in self._dead(wanted):
-                if row.fingerprint is not None and row.codec != CANARY:
-                    letters[row.fingerprint].append(row)
-            found = [_group(name, rows) for name, rows in letters.items()]
-        found.sort(key=lambda group: (-group.count, -group.last, group.fingerprint))
-        return found[: wanted.limit]
+            return groups(self._dead(wanted), wanted.limit)
 
     def name_some(self, most: int) -> int:  # noqa: ARG002  (all of them are given one as they die)
         return 0
@@ -136,32 +130,5 @@ class People(Corrections):
         return True
 
 
-def place_of(row: Row) -> Place:
-    """Of a dead letter."""
-    return Place(row.died, row.id)
-
-
 def _place(kind: Kind, row: Row) -> Place:
     return place_of(row) if kind in OF_DEAD else Place(0.0, row.id)
-
-
-def _group(name: str, rows: list[Row]) -> DeadGroup:
-    """`rows` are by death."""
-    queues: Counter[str] = Counter(row.queue for row in rows)
-    sites: Counter[str] = Counter(row.site for row in rows)
-    return DeadGroup(
-        fingerprint=name,
-        count=len(rows),
-        first=rows[0].died,
-        last=rows[-1].died,
-        queues=len(queues),
-        top_queues=_most(queues),
-        sites=len(sites),
-        top_sites=_most(sites),
-        error=rows[-1].last_error or "",
-        newest=rows[-1].id,
-    )
-
-
-def _most(counts: Counter[str]) -> tuple[str, ...]:
-    return tuple(sorted(counts, key=lambda name: (-counts[name], name))[:GROUP_NAMES])

@@ -11,7 +11,7 @@ import pytest
 
 from snqd.stores.stomp.transaction import enqueue
 from tests.stores.contract_care import PeopleContract, TransactionContract, WakeupContract
-from tests.stores.contract_pauses import RecentDeadContract
+from tests.stores.contract_dead import CorrectionContract, DeadLetterContract
 from tests.stores.contract_probe import ProbeContract
 from tests.stores.contract_work import ClaimContract, EnqueueContract, LeaseContract, OutcomeContract
 from tests.support.stores import Recipe
@@ -36,7 +36,8 @@ class BrokerContract(
     PeopleContract,
     WakeupContract,
     ProbeContract,
-    RecentDeadContract,
+    DeadLetterContract,
+    CorrectionContract,
 ):
     """Pauses are left out as a whole, and repair, which a broker does by itself."""
 
@@ -75,7 +76,13 @@ BEYOND = {
         "test_a_lease_that_ran_out_unnoticed_still_counts",
         "test_words_about_a_claim_that_another_holds_have_no_effect",
     ),
+    "a broker keeps no notes of who changed what": (
+        "test_each_step_is_written_down_with_what_it_did",
+        "test_corrections_are_listed_by_kind_the_latest_first",
+    ),
     "what waits cannot be counted, listed, changed": (
+        "test_waiting_items_are_found_without_their_frames",
+        "test_waiting_items_go_by_steps_too",
         "test_counts_tell_each_queue_of_each_site",
         "test_lag_is_the_age_of_the_oldest_ready_item",
         "test_a_queue_with_nothing_but_dead_letters_is_counted",

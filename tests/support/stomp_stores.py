@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from snqd.config.schema import StoreConfig
 from snqd.items import QueueName
-from snqd.stores.base import Done, Lane, Released, Retried
+from snqd.stores.base import Done, ItemFilter, Lane, Released, Retried
+from snqd.stores.corrections import Kind
 from snqd.stores.stomp.store import StompStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from snqd.items import Item, ItemId, NewItem
-    from snqd.stores.base import Exchanged, ItemFilter, ItemRecord, Outcome
+    from snqd.stores.base import Exchanged, ItemRecord, Outcome
+    from snqd.stores.corrections import Correction, Place, Step
     from snqd.stores.stomp.transaction import StompTransaction
 
 SECONDS = 30.0
@@ -81,12 +83,20 @@ class PatientStore(StompStore):
             yield work
         self._expect(work.items)
 
+    def step(self, correction: Correction, after: Place | None, most: int) -> Step:
+        before = Counter(letter.queue for letter in self.find_dead(ItemFilter()))
+        step = super().step(correction, after, most)
+        if correction.kind is Kind.REPLAY:
+            before.subtract(letter.queue for letter in self.find_dead(ItemFilter()))
+            self._world.ready.update(before)
+        return step
+
     def open_wakeups(self) -> list[int]:
         """A worker listens for its queues before anything can wake it."""
         self.serve([QueueName("mail")])
         return super().open_wakeups()
 
-    def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
+    def find(self, wanted: ItemFilter, *, frames: bool = True) -> Iterator[ItemRecord]:
         """What has been delivered to the stores of the test: their own data, since no broker shows what waits in it."""
         self._settled([Lane(tuple(QueueName(queue) for queue in self._world.ready), 1)])
         found = [record for store in self._world.stores for record in store.delivered()]

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from stompman import MessageFrame
 
-    from snqd.stores.base import ItemFilter
     from snqd.stores.stomp.location import Address
 
 _MARK = "snqd-mark"
@@ -32,19 +31,6 @@ _ALL = 1_000_000
 _OLD_MARK_SECONDS = 120.0
 _STALL_SECONDS = 1.0
 _BATCH = 200
-
-
-def matches(envelope: Envelope, wanted: ItemFilter, now: float) -> bool:
-    """Whether a dead letter is meant, its limit apart."""
-    return (
-        wanted.state is None
-        and (not wanted.ids or envelope.id in wanted.ids)
-        and (wanted.queue is None or envelope.queue == wanted.queue)
-        and (wanted.site is None or envelope.site == wanted.site)
-        and (wanted.reason is None or envelope.reason == wanted.reason)
-        and (wanted.error is None or wanted.error in (envelope.error or ""))
-        and (wanted.older_than_seconds is None or (envelope.died or 0.0) <= now - wanted.older_than_seconds)
-    )
 
 
 async def look(addresses: tuple[Address, ...], destination: str, decide: Callable[[Envelope], Sending | bool]) -> int:

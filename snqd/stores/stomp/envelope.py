@@ -15,6 +15,7 @@ from snqd.errors import BadItem
 from snqd.items import DEFAULT_SITE, PRIORITY_HIGHEST, PRIORITY_LOWEST, ItemId, QueueName, SiteName
 from snqd.names import check_name
 from snqd.stores.base import HistoryEntry, ItemRecord
+from snqd.stores.fingerprint import fingerprint
 from snqd.stores.history import error_text, extended, plain_text, read_history, traceback_text, write_history
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Envelope(NamedTuple):
             state=state,
             codec=self.codec,
             frame=self.frame,
+            frame_bytes=len(self.frame),
             priority=self.priority,
             created=self.created,
             available_at=self.available_at,
@@ -98,6 +100,7 @@ class Envelope(NamedTuple):
             reason=self.reason,
             traceback=self.traceback,
             died=self.died,
+            fingerprint=fingerprint(self.error or "", self.traceback or "") if self.reason is not None else None,
         )
 
 

@@ -7,46 +7,35 @@ connection ends. So nothing here is to be reclaimed, and what belongs to nobody 
 
 from __future__ import annotations
 
-import heapq
 import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from snqd.errors import LeaseLost, StoreError, StoreUnavailable
-from snqd.items import CANARY
-from snqd.stores.base import Duty, Promoted, Repaired, SchemaStatus, no_dead_letter
+from snqd.errors import LeaseLost, StoreError
+from snqd.stores.base import Duty, Promoted, Repaired, SchemaStatus
 from snqd.stores.limits import NO_LIMITS
 from snqd.stores.pauses import PausesKept
 from snqd.stores.schedules import Fate, Kept, Ran, Result
-from snqd.stores.stomp import dead
 from snqd.stores.stomp.destinations import Routes
-from snqd.stores.stomp.envelope import to_headers
 from snqd.stores.stomp.line import Line
 from snqd.stores.stomp.location import parse
 from snqd.stores.stomp.loop import LoopThread
+from snqd.stores.stomp.people import People
 from snqd.stores.stomp.probe import StompProbe
-from snqd.stores.stomp.session import Sending
 from snqd.stores.stomp.transaction import StompTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from snqd.config.schema import StoreConfig
     from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
-    from snqd.stores.base import Blame, Exchanged, Expired, ItemFilter, ItemRecord, Lane, Outcome, QueueFacts, Reclaimed
+    from snqd.stores.base import Blame, Exchanged, Expired, Lane, Outcome, Reclaimed
     from snqd.stores.pauses import Pause
     from snqd.stores.schedules import Due, ScheduleRow, Wanted
-    from snqd.stores.stomp.envelope import Envelope
 
 
-_UNSEEN = (
-    "a STOMP broker does not show the items that wait in it: ask the broker itself how many there are "
-    "(rabbitmqctl list_queues, activemq-admin), and snqd telemetry how long they have waited"
-)
-
-
-class StompStore:
+class StompStore(People):
     """See `snqd.stores.base.Store`."""
 
     kind = "stomp"
@@ -237,72 +226,6 @@ class StompStore:
         for end in bell:
             os.close(end)
 
-    # people
-
-    def counts(self) -> list[QueueFacts]:
-        raise StoreError(_UNSEEN)
-
-    def find(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        raise StoreError(_UNSEEN)
-
-    def retry_now(self, wanted: ItemFilter) -> int:
-        raise StoreError(_UNSEEN)
-
-    def discard(self, wanted: ItemFilter) -> int:
-        raise StoreError(_UNSEEN)
-
-    def find_dead(self, wanted: ItemFilter) -> Iterator[ItemRecord]:
-        found: list[ItemRecord] = []
-        now = time.time()
-
-        def decide(envelope: Envelope) -> bool:
-            if dead.matches(envelope, wanted, now):
-                found.append(envelope.record("dead"))
-            return False
-
-        self._look(decide)
-        found.sort(key=lambda record: record.id)
-        return iter(found[: wanted.limit])
-
-    def recent_dead(
-        self, queue: QueueName | None, site: SiteName | None, *, limit: int, after: ItemId | None = None
-    ) -> list[ItemRecord]:
-        found: list[Envelope] = []
-
-        def decide(envelope: Envelope) -> bool:
-            found.append(envelope._replace(frame=b""))
-            return False
-
-        self._look(decide)
-        last = next(((each.died or 0.0, each.id) for each in found if each.id == after), None)
-        if after is not None and last is None:
-            raise no_dead_letter(after)
-        mine = (
-            each
-            for each in found
-            if (queue is None or each.queue == queue)
-            and (site is None or each.site == site)
-            and each.codec != CANARY
-            and (last is None or (each.died or 0.0, each.id) < last)
-        )
-        newest = heapq.nlargest(limit, mine, key=lambda each: (each.died or 0.0, each.id))
-        return [each.record("dead") for each in newest]
-
-    def replay(self, wanted: ItemFilter) -> int:
-        now = time.time()
-
-        def decide(envelope: Envelope) -> Sending | bool:
-            if not dead.matches(envelope, wanted, now):
-                return False
-            envelope = envelope.revived(now)
-            return Sending(self._routes.of(envelope.queue, envelope.site), to_headers(envelope), envelope.frame)
-
-        return self._look(_at_most(wanted.limit, decide))
-
-    def discard_dead(self, wanted: ItemFilter) -> int:
-        now = time.time()
-        return self._look(_at_most(wanted.limit, lambda envelope: dead.matches(envelope, wanted, now)))
-
     def probe(self) -> StompProbe:
         return StompProbe(self._addresses, self._routes)
 
@@ -319,16 +242,6 @@ class StompStore:
     async def _make_line(self) -> Line:
         return Line(self._addresses, self._routes, heartbeat_seconds=self._heartbeat_seconds, prefetch=self._prefetch)
 
-    def _connected(self) -> tuple[LoopThread, Line]:
-        if self._loop is None or self._line is None:
-            raise StoreUnavailable("the STOMP store is not connected")
-        return self._loop, self._line
-
-    def _look(self, decide: Callable[[Envelope], Sending | bool]) -> int:
-        """Through all dead letters, on a connection of its own."""
-        loop, _line = self._connected()
-        return loop.do(dead.look(self._addresses, self._routes.dead, decide))
-
 
 async def _not_held(line: Line, items: Sequence[Item]) -> list[Item]:
     return [item for item in items if not line.deliveries.is_held(item)]
@@ -336,19 +249,3 @@ async def _not_held(line: Line, items: Sequence[Item]) -> list[Item]:
 
 async def _silence(line: Line) -> None:
     line.bell = None
-
-
-def _at_most(limit: int | None, decide: Callable[[Envelope], Sending | bool]) -> Callable[[Envelope], Sending | bool]:
-    """`decide` until it has said yes so often."""
-    left = limit
-
-    def limited(envelope: Envelope) -> Sending | bool:
-        nonlocal left
-        if left is not None and left <= 0:
-            return False
-        wanted = decide(envelope)
-        if wanted is not False and left is not None:
-            left -= 1
-        return wanted
-
-    return limited
