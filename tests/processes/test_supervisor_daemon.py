@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.support.processes import PROJECT, FakeDaemon, is_gone, wait_until
+from tests.support.processes import PROJECT, FakeDaemon, halt, is_gone, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def test_a_pidfile_is_free_while_workers_of_a_killed_supervisor_still_leave(
 ) -> None:
     first = fake_daemon(threads=1)
     (worker,) = first.wait_ready(1)
-    os.kill(worker, signal.SIGSTOP)  # it leaves late
+    halt(worker)  # it leaves late
 
     first.signal(signal.SIGKILL)
     first.wait_exit()
@@ -266,7 +266,7 @@ def test_the_watchdog_is_fed_at_twice_the_rate_that_systemd_wants(fake_daemon: M
     daemon = fake_daemon(threads=1, environment={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "400000"})
 
     systemd.wait_for("WATCHDOG", count=5)
-    os.kill(daemon.pid, signal.SIGSTOP)
+    halt(daemon.pid)
 
     systemd.close()
 

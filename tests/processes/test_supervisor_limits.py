@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.support.processes import wait_until
+from tests.support.processes import halt, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,10 +85,10 @@ def test_workers_are_not_killed_because_the_whole_daemon_was_frozen(fake_daemon:
     (pid,) = daemon.wait_ready(1)
     process = psutil.Process(daemon.pid)
 
-    os.kill(pid, signal.SIGSTOP)
+    halt(pid)
     before = process.num_ctx_switches().voluntary
     wait_until(lambda: process.num_ctx_switches().voluntary >= before + 2, "the supervisor has seen the last beat")
-    os.kill(daemon.pid, signal.SIGSTOP)
+    halt(daemon.pid)
     thaw_at = time.monotonic() + 5.0
     wait_until(lambda: time.monotonic() > thaw_at, "more than the watchdog's time has passed")
     daemon.signal(signal.SIGUSR1)

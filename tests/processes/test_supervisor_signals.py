@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snqd.telemetry.board import SlotState, Word
-from tests.support.processes import is_gone, wait_until
+from tests.support.processes import halt, is_gone, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ def test_two_ints_that_arrive_together_are_two(fake_daemon: MakeDaemon) -> None:
     daemon = fake_daemon({"*": {"ignores_term": True}}, threads=1, grace_seconds=60)
     daemon.wait_ready(1)
 
-    os.kill(daemon.pid, signal.SIGSTOP)
+    halt(daemon.pid)
     daemon.signal(signal.SIGINT)
     daemon.signal(signal.SIGTERM)  # the kernel keeps one pending signal of each number
     os.kill(daemon.pid, signal.SIGCONT)
@@ -99,7 +99,7 @@ def test_quit_stops_at_once_and_blames_no_item(fake_daemon: MakeDaemon) -> None:
 def test_quit_kills_a_worker_that_does_not_obey_it(fake_daemon: MakeDaemon) -> None:
     daemon = fake_daemon({"*": {}}, threads=1, grace_seconds=60)
     (pid,) = daemon.wait_ready(1)
-    os.kill(pid, signal.SIGSTOP)  # it can obey nothing
+    halt(pid)  # it can obey nothing
 
     daemon.signal(signal.SIGQUIT)
 

@@ -12,7 +12,7 @@ import pytest
 
 from snqd.items import new_item
 from snqd.stores.base import ItemState
-from tests.support.processes import is_gone, wait_until
+from tests.support.processes import is_gone, is_pending, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,10 +54,13 @@ def test_term_lets_running_items_finish_and_releases_the_others_without_an_attem
     place.enqueue_all([new_item(queue, n) for queue in queues for n in range(6)])
     daemon = make_daemon(place, source)
     began = {fact["item"] for fact in daemon.wait_facts("began", at_once)}
+    (worker,) = daemon.workers()
 
     daemon.send(signal.SIGTERM)
     unstarted = 6 * len(queues) - at_once
     wait_until(lambda: len(place.waiting(state=ItemState.READY)) == unstarted, "others can have what is not started")
+    daemon.wait_event("DaemonStopping")  # nothing may have been claimed ahead, so the line above may say nothing
+    wait_until(lambda: not is_pending(signal.SIGTERM, worker.pid), "the worker knows")
     assert not daemon.facts("ended")
     daemon.open_gate("go")
     assert daemon.wait_exit() == 0

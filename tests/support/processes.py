@@ -50,6 +50,18 @@ def process_state(pid: int) -> str | None:
     return stat[stat.rindex(")") + 2]
 
 
+def is_pending(number: int, pid: int) -> bool:
+    """Whether a signal that was sent to the process has not reached it yet."""
+    lines = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    return any(int(lines[name], 16) >> (number - 1) & 1 for name in ("SigPnd", "ShdPnd"))
+
+
+def halt(pid: int) -> None:
+    """Stop a process, and return when it stands: a signal that comes sooner could still be obeyed."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: process_state(pid) == "T", f"process {pid} stands still")
+
+
 def is_gone(pid: int) -> bool:
     return process_state(pid) in (None, "Z", "X")
 
