@@ -13,6 +13,7 @@ from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.brokers import Broker
     from tests.support.daemons import Daemon
@@ -180,6 +181,32 @@ def test_what_is_asked_of_all_hosts_is_obeyed_on_all(make_daemon: MakeDaemon, st
     assert first.command("ctl", "shutdown", "--all-hosts").code == 0
     for daemon in (first, second):
         assert daemon.wait_exit(seconds=SECONDS) == 0
+
+
+def test_a_site_that_is_added_on_one_host_is_served_by_both_once_all_are_told(
+    make_daemon: MakeDaemon, stomp_place: Place, tmp_path: Path
+) -> None:
+    """The folder is one that both hosts see, and whose changes no kernel tells: the control topic does."""
+    folder = tmp_path / "shared-sites"
+    folder.mkdir()
+    (folder / "old.toml").write_text("")
+    sites = {"directory": str(folder), "watch": False}
+    first = make_daemon(stomp_place, SOURCE, daemon=FIRST, folder="first", sites=sites)
+    second = make_daemon(stomp_place, SOURCE, daemon=SECOND, folder="second", sites=sites)
+    for daemon in (first, second):
+        daemon.wait_hub()
+    wait_until(lambda: "second" in first.command("ctl", "daemons").out, "both are listed", seconds=SECONDS)
+
+    (folder / "new.toml").write_text('theme = "red"\n')
+    told = first.command("ctl", "update", "new", "--all-hosts")
+    assert told.code == 0, told
+    for daemon in (first, second):
+        daemon.wait_event("SitesUpdated", sites=["new"], seconds=SECONDS)
+    stomp_place.enqueue_all([new_item("q", n, site="new") for n in range(400)])
+
+    wait_until(lambda: len(first.facts("ran")) + len(second.facts("ran")) >= 400, "all have run", seconds=SECONDS)
+    assert first.facts("ran")
+    assert second.facts("ran")
 
 
 def test_what_a_broker_cannot_do_is_told_in_one_line(make_daemon: MakeDaemon, stomp_place: Place) -> None:
