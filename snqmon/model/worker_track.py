@@ -15,7 +15,7 @@ FIGURES: Final = (("rss", Fold.HIGHEST), ("handled", Fold.MEAN), ("failed", Fold
 """Bytes, items per second, and cores."""
 LIFE: Final = frozenset({
     "WorkerSpawned", "WorkerReady", "WorkerCrashed", "WorkerExited", "WorkerRespawning", "SlotFatal", "WorkerKilled",
-    "MemoryRestart", "ItemSlow",
+    "MemoryRestart", "ItemSlow", "WorkerStandsBy", "WorkerOnDuty",
 })  # fmt: skip
 """Events that tell a worker's life."""
 _KEPT_EVENTS: Final = 40
