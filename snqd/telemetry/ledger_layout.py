@@ -26,6 +26,7 @@ NAME_BYTES = 8 * 1024 * 1024
 RING = 16_384
 REDO_PAIRS = 16_000
 ACKS = 16_384
+"""Entries of the list of acks: row and item."""
 QUEUES = 1024
 """Most queues in the tables of growth and of canaries."""
 QUEUE_NAME_BYTES = 256
@@ -45,7 +46,7 @@ class Head:
     GROWTHS: Final = 8
     CANARIES: Final = 9
     REPAIRING: Final = 10  # 1 from when a dead worker's claims are given back until that is counted
-    ACKED: Final = 11  # rows that were ever written to the list of acks, and how many of them are counted
+    ACKED: Final = 11  # how many were ever written to the list of acks, and how many of them are counted
     ACKS_COUNTED: Final = 12
 
 
@@ -95,7 +96,7 @@ CANARIES_AT = GROWTH_AT + _paged(QUEUES * ENTRY_WORDS)
 RING_AT = CANARIES_AT + _paged(QUEUES * ENTRY_WORDS)
 REDO_AT = RING_AT + _paged(RING)
 ACKS_AT = REDO_AT + _paged(2 * REDO_PAIRS)
-NAMES_AT = ACKS_AT + _paged(ACKS)
+NAMES_AT = ACKS_AT + _paged(2 * ACKS)
 ROWS_AT = NAMES_AT + _paged(NAME_BYTES // WORD)
 CHUNKS_AT = ROWS_AT + _paged(ROWS * ROW_WORDS)
 SLOT_WORDS = CHUNKS_AT + _paged(CHUNKS * CHUNK)

@@ -226,7 +226,8 @@ class LedgerWriter:
         """Write down what will be posted once the store has committed.
 
         When this process dies between the commit and `post`, whoever repairs it finds out from `witness` (one item of
-        the batch, which the dead one holds or not) whether there was a commit, and calls `recover`.
+        the batch, which the dead one holds or not; 0 = nobody, what is in the batch was committed before) whether there
+        was a commit, and calls `recover`.
         """
         words = self.words
         words[Head.REDO] = 0
@@ -271,22 +272,29 @@ class LedgerWriter:
     def is_being_repaired(self, value: bool) -> None:
         self.words[Head.REPAIRING] = int(value)
 
-    def acked(self, row: int) -> None:
+    def acked(self, row: int, item: int) -> None:
         """A handler's own transaction has acked an item of this flow (0 = of none), which will be counted later.
 
         The main thread's.
         """
         words = self.words
         number = words[Head.ACKED]
-        words[layout.ACKS_AT + number % layout.ACKS] = row
+        at = layout.ACKS_AT + 2 * (number % layout.ACKS)
+        words[at], words[at + 1] = row, item
         words[Head.ACKED] = number + 1
+
+    @property
+    def last_acked(self) -> int:
+        """The item that `acked` noted last; 0 = none."""
+        number = self.words[Head.ACKED]
+        return self.words[layout.ACKS_AT + 2 * ((number - 1) % layout.ACKS) + 1] if number else 0
 
     def count_acks(self) -> None:
         """Count what a dead writer had noted with `acked` and not counted."""
         words = self.words
         first = max(words[Head.ACKS_COUNTED], words[Head.ACKED] - layout.ACKS)
         for number in range(first, words[Head.ACKED]):
-            row = words[layout.ACKS_AT + number % layout.ACKS]
+            row = words[layout.ACKS_AT + 2 * (number % layout.ACKS)]
             if row > 0:
                 self.add(row, Count.HANDLED, 1)
                 self.tell((row,))

@@ -12,6 +12,7 @@ class NoBook:
     """Stands for a `LedgerWriter`: maps no memory and counts nothing, so no claim is open in it or half posted."""
 
     witness: Final = None
+    last_acked: Final = 0
 
     def __init__(self, slot: int) -> None:
         self.slot = slot

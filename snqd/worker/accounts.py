@@ -174,16 +174,15 @@ class Accounts(Claims):
     # ---- their ends
 
     def acked(self, item: Item) -> None:
-        self._ledger.acked(self._row_of(item.id) or 0)
+        self._ledger.acked(self._row_of(item.id) or 0, item.id)
 
     def stage(self, reports: Reports, *, with_repeats: bool) -> Batch:
         """What to post when the exchange that tells the store these is committed; announced, lest we die of it."""
         batch = None if with_repeats or self._lost or reports.kinds != _ONLY_DONE else self._done(reports)
         if batch is None:
             batch = self._mixed(reports, {})
-        witness = next((item.id for item, outcome, *_ in reports.rows if type(outcome) is not Settled), None)
-        if witness is not None:
-            self._ledger.announce(batch.stage, witness)
+        witness = next((item.id for item, outcome, *_ in reports.rows if type(outcome) is not Settled), 0)
+        self._ledger.announce(batch.stage, witness)
         return batch
 
     def post(self, batch: Batch | None, reports: Reports, changed: Mapping[ItemId, Settled]) -> None:

@@ -31,9 +31,11 @@ from snqd.worker.identity import claimant_of_this_process, is_dead, parse
 from snqd.worker.schedules import Scheduler
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from snqd.items import ItemId
     from snqd.stores.base import Blamed, GivenBack
-    from snqd.telemetry.board import SlotView
+    from snqd.telemetry.board import Running, SlotView
     from snqd.telemetry.ledger import LedgerWriter
     from snqd.telemetry.no_book import NoBook
     from snqd.worker.parts import Parts
@@ -278,14 +280,15 @@ def repair(parts: Parts, view: SlotView) -> bool:
 
 def _repair(parts: Parts, view: SlotView, book: LedgerWriter | NoBook) -> bool:
     claimant = view.claimant
-    blames = _blames(parts, view)
+    running = view.running()
+    blames = _blames(parts, view, running)
     if not view.get(Word.UNREPAIRED):
         return False  # another was faster, and what we read may be half its replacement's own
     if claimant and is_dead(claimant):
         closing = Closing(book, parts.handlers)
         closing.begin(lambda item: _holds(parts, claimant, item))
         repaired = _repair_in_store(parts, claimant, blames)
-        closing.finish(repaired)
+        closing.finish(repaired, running)
         of_item = {blame.item: blame for blame in blames}
         for blamed in repaired.blamed:
             _tell_blamed(parts, blamed, of_item[blamed.item])
@@ -321,24 +324,24 @@ def _repair_in_store(parts: Parts, claimant: str, blames: list[Blame]) -> Repair
     return Repaired(blamed, released, ids)
 
 
-def _blames(parts: Parts, view: SlotView) -> list[Blame]:
+def _blames(parts: Parts, view: SlotView, running: Sequence[Running]) -> list[Blame]:
     killed = Killed(view.get(Word.KILLED))
     if killed in (Killed.SHUTDOWN, Killed.STUCK):
         return []
     blames = []
-    for running in view.running():
-        tenant, queue = parts.sites.find(SiteName(running.site)), QueueName(running.queue)
+    for each in running:
+        tenant, queue = parts.sites.find(SiteName(each.site)), QueueName(each.queue)
         handler = (tenant.handlers if tenant is not None else parts.handlers).get(queue)
         is_crash = killed is Killed.NO
-        if is_crash or running.item == view.get(Word.KILLED_ITEM):
+        if is_crash or each.item == view.get(Word.KILLED_ITEM):
             options = handler.options if handler else None
             blames.append(
                 Blame(
-                    item=running.item,  # type: ignore[arg-type]  # the board knows numbers only
+                    item=each.item,  # type: ignore[arg-type]  # the board knows numbers only
                     error=view.exit_reason,
                     crashed=is_crash,
                     max_attempts=options.max_attempts if options else 1_000_000,
-                    delay_seconds=options.backoff.delay(running.attempt, random.random()) if options else 60.0,
+                    delay_seconds=options.backoff.delay(each.attempt, random.random()) if options else 60.0,
                 )
             )
     return blames

@@ -142,6 +142,7 @@ class ConcurrentRunner:
         except BaseException as raised:  # whatever a handler raises is its item's fate, not the worker's
             error = raised
         ended = time.monotonic_ns()
+        self._execution.note_ack(item, handler, error)
         seat.leave()
         lane.pace.ran(1, (ended - started) / 1e9)
         lane.finished += 1

@@ -71,6 +71,7 @@ class Execution:
             self._alarm.disarm()  # the alarm may have struck on the way in or out, where nobody disarms it
             error = raised
         ended = time.monotonic_ns()
+        self.note_ack(item, handler, error)
         self._view.end(_INLINE_ENTRY)
         if error is None and not handler.options.transactional:  # as in `settle`, a call less for most items
             self._view.add(_HANDLED, 1)
@@ -103,6 +104,11 @@ class Execution:
             return None
         return handler, payload, Context(item, tenant.site, self._enqueue, self._parts.config.store.frame_limit_bytes)
 
+    def note_ack(self, item: Item, handler: BoundHandler, error: BaseException | None) -> None:
+        """Call when a handling has ended, before the board forgets the item: see `Closing`."""
+        if error is None and handler.options.transactional:
+            self._parts.accounts.acked(item)
+
     def settle(
         self,
         item: Item,
@@ -116,7 +122,6 @@ class Execution:
         if error is None:
             self._view.add(_HANDLED, 1)
             if handler.options.transactional:
-                self._parts.accounts.acked(item)
                 self._store.report(item, Settled.HANDLED, started_ns, ended_ns)
             else:
                 self._store.report(item, Done(item, tuple(context.outbox)), started_ns, ended_ns)

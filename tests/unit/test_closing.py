@@ -10,6 +10,7 @@ import pytest
 
 from snqd.items import Item, ItemId, QueueName, SiteName
 from snqd.stores.base import Blamed, DeadReason, Done, GivenBack, Repaired
+from snqd.telemetry.board import Running
 from snqd.telemetry.ledger import Ledger
 from snqd.worker.accounts import Accounts, Reports, Settled
 from snqd.worker.closing import Closing
@@ -49,15 +50,23 @@ class Dead:
         reports = Reports([(item, Done(item), now - 5, now) for item in self.items[:count]])
         self.accounts.stage(reports, with_repeats=False)
 
-    def close(self, held: int, *, blamed: list[Blamed] | None = None, handlers: Any = HANDLERS) -> Totals:
-        """Repair: the store had the last `held` items in its name."""
+    def claims_unknown(self, count: int) -> None:
+        """Its last statement has claimed so many more, and it did not live to count them."""
+        now, first = time.time(), len(self.items) + 1
+        for number in range(first, first + count):
+            self.items.append(Item(ItemId(number), 2, SITE, QUEUE, "json", b"{}", 0, 0, now, now, 0))
+
+    def close(
+        self, held: int, *, blamed: list[Blamed] | None = None, handlers: Any = HANDLERS, running: int = 0
+    ) -> Totals:
+        """Repair: the store had the last `held` items in its name. `running`: the item on the board; 0 = none."""
         blamed = blamed or []
         ids = frozenset(item.id for item in self.items[len(self.items) - held :])
         released = held - len(blamed)
         given = [GivenBack(QUEUE, SITE, released)] if released else []
         closing = Closing(self.ledger.writer(1), handlers)
         closing.begin(lambda item: item in ids or item in self.in_flight)
-        closing.finish(Repaired(blamed, given, ids))
+        closing.finish(Repaired(blamed, given, ids), [Running(running, QUEUE, SITE, 1, 0, 1)] if running else [])
         return Totals(self.ledger.reader(1).changed())
 
 
@@ -103,9 +112,7 @@ def test_an_exchange_that_was_not_committed_does_not_count(ledger: Ledger) -> No
 def test_a_claim_that_the_last_statement_made_is_counted(ledger: Ledger) -> None:
     dead = Dead(ledger, 5)
     dead.announce(5)
-    now = time.time()
-    unknown = [Item(ItemId(number), 2, SITE, QUEUE, "json", b"{}", 0, 0, now, now, 0) for number in range(6, 10)]
-    dead.items += unknown
+    dead.claims_unknown(4)
 
     totals = dead.close(4)
 
@@ -123,12 +130,56 @@ def test_acks_of_transactions_count_although_as_many_claims_are_not_known(ledger
     dead = Dead(ledger, 5)
     for item in dead.items[:2]:
         dead.accounts.acked(item)
-    now = time.time()
-    dead.items += [Item(ItemId(n), 2, SITE, QUEUE, "json", b"{}", 0, 0, now, now, 0) for n in (6, 7)]
+    dead.claims_unknown(2)
 
     totals = dead.close(5, handlers=TRANSACTIONAL)
 
     assert (totals.claimed, totals.handled, totals.reclaimed) == (7, 2, 5)
+
+
+def test_an_ack_and_a_claim_of_the_last_moment_both_count(ledger: Ledger) -> None:
+    """The threads of a worker die at once: one had committed an ack and not noted it, the other a claim."""
+    dead = Dead(ledger, 5)
+    dead.claims_unknown(1)
+
+    totals = dead.close(5, handlers=TRANSACTIONAL, running=1)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed) == (6, 1, 5)
+
+
+def test_an_ack_that_was_noted_while_the_board_showed_its_item_counts_once(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+    dead.claims_unknown(2)
+    dead.accounts.acked(dead.items[0])
+
+    totals = dead.close(6, handlers=TRANSACTIONAL, running=1)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed) == (7, 1, 6)
+
+
+def test_a_transaction_that_was_not_committed_is_no_ack(ledger: Ledger) -> None:
+    dead = Dead(ledger, 5)
+
+    totals = dead.close(5, blamed=[blame(dead.items[0])], handlers=TRANSACTIONAL, running=1)
+
+    assert (totals.claimed, totals.handled, totals.failed, totals.reclaimed) == (5, 0, 1, 4)
+
+
+@pytest.mark.parametrize("posted", [0, 1, 2, 3, 4])
+def test_acks_count_once_although_it_died_while_counting_them(ledger: Ledger, posted: int) -> None:
+    dead = Dead(ledger, 5)
+    for item in dead.items[:3]:
+        dead.accounts.acked(item)
+    reports = Reports([(item, Settled.HANDLED, 1, 2) for item in dead.items[:3]])
+    batch = dead.accounts.stage(reports, with_repeats=False)
+    words = ledger.writer(1).words
+    assert len(batch.stage.values) > posted
+    for index, value in list(batch.stage.values.items())[:posted]:
+        words[index] = value
+
+    totals = dead.close(2, handlers=TRANSACTIONAL)
+
+    assert (totals.claimed, totals.handled, totals.reclaimed, totals.runs) == (5, 3, 2, 3)
 
 
 def test_acks_of_transactions_that_were_counted_do_not_count_again(ledger: Ledger) -> None:
