@@ -17,15 +17,15 @@ from snqd.worker.claims import Claims
 ROUNDS = 200
 
 
-def items(count: int, flows: int) -> list[Item]:
-    """Made as a store makes them: every string is a new object."""
+def items(count: int, flows: int, waited: float) -> list[Item]:
+    """Made as a store makes them: every string is a new object, the oldest has waited `waited` seconds."""
     now = time.time()
     return [
         Item(
             ItemId(number), 7, SiteName(f"site{number % flows}.example"), QueueName(str(b"notices", "ascii")),
-            str(b"json", "ascii"), b"{}", 0, 0, now, now - 5.0 + number * 1e-5, 0,
+            str(b"json", "ascii"), b"{}", 0, 0, now, now - waited + number * 1e-5, 0,
         )
-        for number in range(1_000_000, 1_000_000 + count)
+        for number in range(count)
     ]  # fmt: skip
 
 
@@ -39,9 +39,9 @@ def reports(batch: list[Item], failures: int) -> list[Report]:
     return made
 
 
-def measure(accounts: Claims, count: int, flows: int, failures: int) -> tuple[float, float]:
+def measure(accounts: Claims, count: int, flows: int, failures: int, waited: float) -> tuple[float, float]:
     """Nanoseconds an item, at best: of the claim, and of its end."""
-    batch = items(count, flows)
+    batch = items(count, flows, waited)
     made = reports(batch, failures)
     claims, ends = [], []
     for _ in range(ROUNDS):
@@ -56,13 +56,18 @@ def measure(accounts: Claims, count: int, flows: int, failures: int) -> tuple[fl
 
 
 def main() -> None:
-    print("| batch | flows | failures | claim ns an item | end ns an item | without a ledger |")
-    print("|---|---|---|---|---|---|")
-    for count, flows, failures in ((100, 1, 0), (500, 1, 0), (1000, 1, 0), (500, 1, 10), (500, 10, 0), (500, 500, 0)):
+    print("| batch | flows | failures | waited s | claim ns an item | end ns an item | without a ledger |")
+    print("|---|---|---|---|---|---|---|")
+    for case in (
+        (100, 1, 0, 5.0), (500, 1, 0, 5.0), (1000, 1, 0, 5.0), (1000, 1, 0, 0.02), (500, 1, 10, 5.0), (500, 10, 0, 5.0),
+        (500, 500, 0, 5.0),
+    ):  # fmt: skip
+        count, flows, failures, waited = case
         ledger = Ledger.create()
-        claim, end = measure(Accounts(ledger.writer(1)), count, flows, failures)
-        off = " + ".join(f"{each:.0f}" for each in measure(Claims(), count, flows, failures))
-        print(f"| {count} | {flows} | {f'1 in {failures}' if failures else 'none'} | {claim:.0f} | {end:.0f} | {off} |")
+        claim, end = measure(Accounts(ledger.writer(1)), *case)
+        off = " + ".join(f"{each:.0f}" for each in measure(Claims(), *case))
+        failing = f"1 in {failures}" if failures else "none"
+        print(f"| {count} | {flows} | {failing} | {waited:g} | {claim:.0f} | {end:.0f} | {off} |")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,17 @@ class Stage:
             else:
                 self._add_to_bucket(row, histogram, bucket, count)
 
+    def add_alike(self, row: int, histogram: int, count: int, shortest: float, longest: float) -> bool:
+        """Add so many durations (ns) to one bucket of a row's histogram; False if it is not one, and nothing is added.
+
+        In a backlog the waits of a batch differ by little of what they are: then none of them has to be looked at.
+        """
+        bucket = bisect_left(BOUNDS_NS, shortest)
+        if bucket < len(BOUNDS_NS) and longest > BOUNDS_NS[bucket]:
+            return False
+        self._add_to_bucket(row, histogram, bucket, count)
+        return True
+
     def add_handled(self, handlings: Iterable[tuple[int, int, int]]) -> None:
         """Handlings that ended well, as rows with run and wait times, for rows that have nothing in this stage yet.
 

@@ -200,13 +200,13 @@ class Accounts(Claims):
             self._lost.difference_update((item.id, item.token) for item in reports.items)
 
     def _done(self, reports: Reports) -> Batch | None:
-        """The batch when all items are done; None if that is not all: canaries, and what is not held."""
+        """The batch when all items are done; None if there are canaries among them. All are held."""
         items = reports.items
         ids = list(map(_id, items))
         batch = Batch(self._ledger.stage(), ids)
         if self._rows is None:
             row = self._row
-            if row == _CANARY_ROW or tuple(map(self.held.get, ids)) != items:
+            if row == _CANARY_ROW:
                 return None
             batch.stage.add(row, Count.HANDLED, len(ids))
             _add_times(batch.stage, row, reports.started, reports.ended, map(_available_at, items))
@@ -282,11 +282,16 @@ def _add_times(
     stage: Stage, row: int, started: Sequence[int], ended: Sequence[int], available: Iterable[float]
 ) -> None:
     """Run times, and the times from when items could be claimed until their handlers began, by the host's clock."""
-    to_epoch = time.time_ns() - time.monotonic_ns()
     runs = list(map(sub, ended, started))
     stage.add_durations(row, Count.RUN, runs, sum(runs))
+    to_epoch = time.time_ns() - time.monotonic_ns()
+    available = tuple(available)
+    starts, ats = sorted(started), sorted(available)  # as they mostly are, so it is quick
+    shortest, longest = to_epoch + starts[0] - ats[-1] * 1e9, to_epoch + starts[-1] - ats[0] * 1e9
+    if shortest >= 0 and stage.add_alike(row, Count.WAIT, len(starts), shortest, longest):
+        stage.add(row, Count.WAIT_NS, len(starts) * to_epoch + sum(starts) - int(sum(ats) * 1e9))
+        return
     waits = [to_epoch + start - at * 1e9 for start, at in zip(started, available, strict=True)]
-    waits.sort()
-    if waits[0] < 0:  # the store's clock is ahead of ours
+    if shortest < 0:  # the store's clock may be ahead of ours
         waits = [max(0.0, wait) for wait in waits]
     stage.add_durations(row, Count.WAIT, waits, int(sum(waits)))

@@ -43,7 +43,7 @@ class Claims:
     def stage(self, reports: Reports, *, with_repeats: bool) -> Batch | None:  # noqa: ARG002  (`Accounts` needs them)
         """What `post` needs to know when the exchange that tells the store these is committed.
 
-        `with_repeats`: a claim may be in it twice; the first report counts.
+        `with_repeats`: of a claim there may be two reports, here or in an earlier exchange; the first one counts.
         """
         return None
 

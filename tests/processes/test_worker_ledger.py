@@ -213,7 +213,7 @@ def test_acks_in_handlers_own_transactions_are_counted_although_the_worker_is_ki
     make_daemon: MakeDaemon, place: Place
 ) -> None:
     """Between a commit and noting it too, while the other thread is between a claim and counting it."""
-    count = 3000
+    count = 1000
     place.enqueue_all([new_item("acked", n) for n in range(count)])
     limits = {"crash_limit": 1000, "respawn_limit": 1000, "respawn_delay_seconds": 0.01}
     daemon = make_daemon(place, CHAOS, daemon=limits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from snqd.items import CANARY, Item, ItemId, QueueName, SiteName
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, Released, Retried
 from snqd.telemetry import ledger_layout as layout
-from snqd.telemetry.histogram import bucket_of, total
+from snqd.telemetry.histogram import BOUNDS_NS, bucket_of, tally, total
 from snqd.telemetry.ledger import CanaryReturn, FlowCounts, Ledger
 from snqd.worker.accounts import Accounts, Reports, Settled
 
@@ -126,6 +127,41 @@ def test_run_and_wait_times_are_those_of_the_handlers(desk: Desk, count: int) ->
     assert row.run_seconds == pytest.approx(0.005 * count)
     assert row.wait_seconds == pytest.approx(60.0 * count, abs=1.0 * count)
     assert total(row.wait) == count
+
+
+@given(
+    waited=st.lists(st.floats(-0.01, 100.0, allow_subnormal=False), min_size=1, max_size=20),
+    spread=st.sampled_from([0.0, 1e-6, 1e-3, 1.0]),
+    step=st.integers(0, 5 * MILLISECOND),
+)
+@settings(deadline=None)
+def test_waits_that_are_counted_at_once_are_those_that_are_counted_one_by_one(
+    waited: list[float], spread: float, step: int
+) -> None:
+    desk = Desk()
+    to_epoch = time.time_ns() - time.monotonic_ns()
+    clock = SimpleNamespace(time_ns=lambda: to_epoch, monotonic_ns=lambda: 0, time=time.time)
+    began = time.monotonic_ns()
+    items: list[Item] = []
+    reports: list[Report] = []
+    for number, seconds in enumerate(waited):
+        started = began + number * step
+        at = (to_epoch + started) / 1e9 - (waited[0] + spread * seconds)
+        items.append(make(number + 1)._replace(available_at=at))
+        reports.append((items[-1], Done(items[-1]), started, started + 1000))
+    waits = [
+        max(0.0, to_epoch + report[2] - item.available_at * 1e9) for item, report in zip(items, reports, strict=True)
+    ]
+    desk.accounts.claimed(items)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("snqd.worker.accounts.time", clock)
+        desk.exchange(reports)
+
+    row = desk.rows()["mail", "a"]
+    assert row.wait == tuple(number for pair in tally(waits, BOUNDS_NS) for number in pair)
+    assert row.wait_seconds == pytest.approx(sum(waits) / 1e9, rel=1e-9, abs=1e-5)
+    desk.close()
 
 
 @pytest.mark.parametrize("count", [1, 5])
