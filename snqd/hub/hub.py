@@ -9,7 +9,6 @@ events wait in the pipe.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -51,6 +50,8 @@ SLOW_SECONDS = 1.0
 IDLE_SECONDS = 2.0
 """The same while nothing moves and nobody watches."""
 SLOWEST_SECONDS = 5.0
+TOGETHER_SECONDS = 0.05
+"""What is due so soon is done in the turn that is due now."""
 COST_SHARE = 50
 """A look at ten thousand busy sites is dear: the next one waits so many times as long as it took."""
 GOODBYE_SECONDS = 0.3
@@ -146,9 +147,12 @@ class Hub:
 
     async def _rest(self, seconds: float) -> None:
         """Until the next turn is due, or something happened that wants one."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wanted.wait(), seconds)
-        self._wanted.clear()
+        timer = self._loop.call_later(seconds, self._wanted.set)
+        try:
+            await self._wanted.wait()
+        finally:
+            timer.cancel()
+            self._wanted.clear()
 
     def _leave(self) -> None:
         self._is_leaving = True
@@ -169,14 +173,17 @@ class Hub:
         """Do what is due; seconds until the next turn."""
         self._view.set(Word.BEAT_NS, time.monotonic_ns())
         clock, spent = time.monotonic(), time.thread_time()
-        is_slow_due = is_last or clock >= self._slow_at
-        if is_slow_due or clock >= self._quick_at:
+        is_slow_due = is_last or clock >= self._slow_at - TOGETHER_SECONDS
+        is_quick_due = is_slow_due or clock >= self._quick_at
+        if is_quick_due:
             self._tell(self._gatherer.quick(self._clock.get()))
-            self._quick_at = clock + max(self._outlets.frame_pause(), (time.thread_time() - spent) * COST_SHARE)
+        cost = (time.thread_time() - spent) * COST_SHARE
         if is_slow_due:
             self._look_closely(clock)
             self._slow_at = clock + min(max(self._pace(), (time.thread_time() - spent) * COST_SHARE), SLOWEST_SECONDS)
         pause = self._outlets.turn(is_last=is_last)
+        if is_quick_due:  # after the turn, in which frames have begun
+            self._quick_at = clock + max(self._outlets.frame_pause(clock), cost)
         return max(0.0, min(pause, min(self._slow_at, self._quick_at) - time.monotonic()))
 
     def _pace(self) -> float:

@@ -108,11 +108,11 @@ class Outlets:
     def bad_datagrams(self) -> int:
         return self._relay.bad.total()
 
-    def frame_pause(self) -> float:
-        """Seconds between two frames of the receiver who wants most; infinite without any."""
+    def frame_pause(self, now: float) -> float:
+        """Seconds until the next frame of the receiver who wants most; infinite without any."""
         recorded = 1 / _RECORDED_FRAMES_PER_SECOND if self._record is not None else inf
         fed = 1 / FRAMES_PER_SECOND if self._fed else inf
-        return min(self._relay.frame_seconds, recorded, fed)
+        return min(self._relay.frame_pause(now), recorded, fed)
 
     def update(self, facts: Sequence[AnyFact]) -> None:
         """Tell these; events go out in the next `turn`."""

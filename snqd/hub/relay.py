@@ -113,6 +113,15 @@ class Relay:
         """Between two frames of the receiver who wants most; infinite without any."""
         return min((1 / each.cursor.frames_per_second for each in self._everyone()), default=inf)
 
+    def frame_pause(self, now: float) -> float:
+        """Seconds until the receiver who wants most may have its next frame; infinite without any.
+
+        What is gathered then goes out at once.
+        """
+        fastest = max(self._everyone(), key=lambda each: each.cursor.frames_per_second, default=None)
+        pause = fastest.cursor.frame_at - now if fastest is not None else inf
+        return pause if pause > 0 else self.frame_seconds
+
     def update(self, facts: Iterable[AnyFact]) -> None:
         """Tell these from now on. Call `tick` afterwards: events do not wait."""
         self.outbox.update(facts)

@@ -138,7 +138,7 @@ class Cursor:
         return 1 / self.frames_per_second
 
     @property
-    def _frame_at(self) -> float:
+    def frame_at(self) -> float:
         """When the next one begins. Not kept: the receiver may change its pace at any time."""
         return self._frame_begun + self._frame_seconds
 
@@ -155,7 +155,7 @@ class Cursor:
             return -inf
         wanted = self._events_due()
         if self._outbox.version > self._seen:
-            wanted = min(wanted, self._frame_at)
+            wanted = min(wanted, self.frame_at)
         if self._echoes:
             wanted = min(wanted, self._echoes[0][0])
         if len(self._outbox):
@@ -199,7 +199,7 @@ class Cursor:
         heappush(self._repeats, (now, next(self._serial), sends, event))
 
     def _begin_frame(self, now: float) -> None:
-        if self._pending or now < self._frame_at:
+        if self._pending or now < self.frame_at:
             return
         if self._frame_begun == -inf:
             self._join(now)
@@ -207,8 +207,8 @@ class Cursor:
         if self._outbox.version == self._seen:  # the next change need not wait for a frame
             self._seen_before = self._seen
             return
-        is_on_time = now < self._frame_at + _LATE * self._frame_seconds
-        self._frame_begun = self._frame_at if is_on_time else now
+        is_on_time = now < self.frame_at + _LATE * self._frame_seconds
+        self._frame_begun = self.frame_at if is_on_time else now
         changed = self._outbox.changed_since(self._seen)
         self._pending.extend(changed)
         self._pending_rate = sum(entry.size for entry in changed) / (_SPREAD * min(1.0, self._frame_seconds))

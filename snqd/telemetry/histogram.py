@@ -7,6 +7,7 @@ it is interpolated. Merging is addition, over workers, sites, queues and hosts.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,14 +56,14 @@ def merged(histograms: Iterable[Sparse]) -> Sparse:
         for bucket, count in zip(histogram[::2], histogram[1::2], strict=False):
             if 0 <= bucket < BUCKETS and count > 0:
                 counts[bucket] = counts.get(bucket, 0) + count
-    return tuple(number for bucket in sorted(counts) for number in (bucket, counts[bucket]))
+    return tuple(chain.from_iterable(sorted(counts.items())))
 
 
 def since(now: Sparse, before: Sparse) -> Sparse:
     """What came to a histogram since an earlier state of it; never below 0."""
     old = dict(zip(before[::2], before[1::2], strict=False))
-    pairs = ((bucket, count - old.get(bucket, 0)) for bucket, count in zip(now[::2], now[1::2], strict=False))
-    return tuple(number for bucket, count in pairs if count > 0 for number in (bucket, count))
+    pairs = [(bucket, count - old.get(bucket, 0)) for bucket, count in zip(now[::2], now[1::2], strict=False)]
+    return tuple(chain.from_iterable(pair for pair in pairs if pair[1] > 0))
 
 
 def total(histogram: Sparse) -> int:

@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import time
+from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,6 +135,27 @@ def test_each_subscriber_has_its_own_pace(hub: Relay) -> None:
 
     assert 15 <= len(handled[10.0]) <= 25
     assert len(handled[1.0]) <= 12  # two frames, their echoes, and the rotation twice a second
+    for feed in feeds:
+        feed.close()
+
+
+def test_what_is_gathered_after_its_pause_goes_out_at_once_to_who_wants_most(hub: Relay) -> None:
+    assert hub.frame_pause(time.monotonic()) == inf
+    hub.update([DAEMON, FLOW])
+    fleets = [Fleet(), Fleet()]
+    feeds = [Feed([hub.address], fleet=fleets[0], frames_per_second=1.0)]
+    feeds.append(Feed([hub.address], fleet=fleets[1], frames_per_second=8.0))
+    drive(hub, *feeds, until=lambda: all(told(fleet) for fleet in fleets))
+    now = begun = time.monotonic()
+
+    for turn in range(1, 9):  # by a clock that is ahead
+        now += hub.frame_pause(now)
+        before = hub.sent
+        hub.update([changed(FLOW, handled=turn)])
+        hub.tick(now)
+        assert hub.sent > before
+
+    assert now - begun <= 1.01
     for feed in feeds:
         feed.close()
 
