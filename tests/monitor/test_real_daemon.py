@@ -101,7 +101,7 @@ def test_a_hub_that_was_killed_is_followed_to_its_new_port(
     daemon = make_daemon(sqlite_place, SOURCE)
     in_session(daemon, session)
     first = daemon.wait_hub()
-    feed = LiveFeed(finder=Finder(looking(session)))
+    feed = LiveFeed(finder=Finder(looking(session), fallback=""))
     drive(feed, until=lambda: feed.status().trust is Trust.LIVE and first.address in str(feed.status().sources))
     (key,) = feed.fleet.daemons
 
@@ -127,7 +127,7 @@ async def test_a_daemon_that_is_watched_can_be_asked_by_its_key(
     daemon = make_daemon(sqlite_place, SOURCE)
     in_session(daemon, session)
     hub = daemon.wait_hub()
-    feed = LiveFeed(finder=Finder(looking(session)))
+    feed = LiveFeed(finder=Finder(looking(session), fallback=""))
     drive(feed, until=lambda: feed.status().trust is Trust.LIVE)
     sqlite_place.enqueue("held")
     daemon.wait_fact("began")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from snqd.items import NewItem
     from snqd.stores.base import ItemRecord, QueueFacts, Store
+    from tests.support.explaining import OnFailure
     from tests.support.postgres import Database
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -244,7 +245,7 @@ class Daemon:
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it did not end within {seconds} s; the log:\n{self.log_text()}") from None
+            raise AssertionError(f"it did not end within {seconds} s") from None
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = SECONDS) -> int:
         self.send(number)
@@ -273,7 +274,7 @@ class Daemon:
                 raise AssertionError(f"the daemon ended with code {process.returncode}")
             return len(self.events("WorkerReady")) >= workers
 
-        self._wait(are_ready, f"{workers} workers are ready", seconds)
+        wait_until(are_ready, f"{workers} workers are ready", seconds=seconds)
         return self.workers()
 
     def wait_hub(self, number: int = 1) -> Hub:
@@ -298,7 +299,10 @@ class Daemon:
     # ---- what it says
 
     def log_text(self) -> str:
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
+        return _text(self._log)
+
+    def facts_text(self) -> str:
+        return _text(self._facts)
 
     def events(self, name: str | None = None, **fields: Any) -> list[dict[str, Any]]:
         """Events so far with this name and these fields, in order."""
@@ -310,7 +314,9 @@ class Daemon:
 
     def wait_events(self, name: str, count: int, *, seconds: float = SECONDS, **fields: Any) -> list[dict[str, Any]]:
         """At least `count` events."""
-        self._wait(lambda: len(self.events(name, **fields)) >= count, f"{count} events {name} {fields}", seconds)
+        wait_until(
+            lambda: len(self.events(name, **fields)) >= count, f"{count} events {name} {fields}", seconds=seconds
+        )
         return self.events(name, **fields)
 
     def facts(self, fact: str | None = None, **fields: Any) -> list[dict[str, Any]]:
@@ -323,15 +329,8 @@ class Daemon:
 
     def wait_facts(self, fact: str, count: int, *, seconds: float = SECONDS, **fields: Any) -> list[dict[str, Any]]:
         """At least `count` notes."""
-        self._wait(lambda: len(self.facts(fact, **fields)) >= count, f"{count} facts {fact} {fields}", seconds)
+        wait_until(lambda: len(self.facts(fact, **fields)) >= count, f"{count} facts {fact} {fields}", seconds=seconds)
         return self.facts(fact, **fields)
-
-    def _wait(self, fact: Callable[[], object], what: str, seconds: float) -> None:
-        try:
-            wait_until(fact, what, seconds=seconds)
-        except AssertionError as error:
-            noted = self.facts()[-20:]
-            raise AssertionError(f"{error}; noted last: {noted}; the log:\n{self.log_text()[-6000:]}") from None
 
     def _lines(self, path: Path) -> list[dict[str, Any]]:
         """The JSON lines of a file that grows; only what is new is read. Other lines (Python stacks) are left out."""
@@ -353,6 +352,10 @@ class Daemon:
         """At the end of the test: nothing of it may be left."""
         if self._process is not None:
             self.kill_group()
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _deleted_files(pid: int) -> set[int]:
@@ -400,10 +403,11 @@ def place(request: pytest.FixtureRequest) -> Place:
 
 
 @pytest.fixture
-def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+def make_daemon(tmp_path: Path, on_failure: OnFailure) -> Iterator[Callable[..., Daemon]]:
     """Makes daemons: `make_daemon(place, source, daemon={…}, store={…})` starts one and waits until it is ready.
 
-    `start=False` leaves it at the files; `ready=False` does not wait. `folder` names a second one.
+    `start=False` leaves it at the files; `ready=False` does not wait. `folder` names a second one. When the test fails,
+    what they said is told.
     """
     made: list[Daemon] = []
 
@@ -412,6 +416,8 @@ def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     ) -> Daemon:
         daemon = Daemon(tmp_path / folder, place)
         made.append(daemon)
+        on_failure(f"what handlers noted in {folder}", daemon.facts_text)
+        on_failure(f"log of {folder}", daemon.log_text)
         daemon.handle(source)
         daemon.configure(**sections)
         if start:

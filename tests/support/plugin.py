@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from hypothesis import HealthCheck, settings
 
 _FIXTURE_MODULES = (
+    "tests.support.explaining",
     "tests.support.stores",
     "tests.support.postgres",
     "tests.support.pgbouncer",

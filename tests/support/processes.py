@@ -23,21 +23,28 @@ from snqd.telemetry.board import Board
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.support.explaining import OnFailure
+
 T = TypeVar("T")
 PROJECT = Path(__file__).resolve().parents[2]
 SECONDS = 20.0
 """How long a test waits for a fact before it gives up: generous, for slow machines."""
 
 
-def wait_until(fact: Callable[[], T], what: str, *, seconds: float = SECONDS) -> T:
-    """The first true value of `fact()`; fails the test when there is none within `seconds`."""
+def wait_until(
+    fact: Callable[[], T], what: str, *, seconds: float = SECONDS, seen: Callable[[], object] | None = None
+) -> T:
+    """The first true value of `fact()`; fails the test when there is none within `seconds`, and says what was `seen`
+    instead.
+    """
     deadline = time.monotonic() + seconds
     while True:
         found = fact()
         if found:
             return found
         if time.monotonic() > deadline:
-            raise AssertionError(f"within {seconds} s it did not happen: {what}")
+            instead = f"; instead: {seen()!r}" if seen else ""
+            raise AssertionError(f"within {seconds} s it did not happen: {what}{instead}")
         time.sleep(0.002)
 
 
@@ -154,10 +161,7 @@ class FakeDaemon:
             found = self.events(name, **fields)
             return found if len(found) >= count else []
 
-        try:
-            return wait_until(enough, f"{count} events {name} {fields}", seconds=seconds)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; the log:\n{self.log_text()}") from None
+        return wait_until(enough, f"{count} events {name} {fields}", seconds=seconds)
 
     def wait_ready(self, workers: int) -> list[int]:
         """Pids of the first `workers` ready workers, by slot."""
@@ -178,7 +182,7 @@ def _write(path: Path, text: str) -> None:
 
 
 @pytest.fixture
-def fake_daemon(tmp_path: Path) -> Iterator[Callable[..., FakeDaemon]]:
+def fake_daemon(tmp_path: Path, on_failure: OnFailure) -> Iterator[Callable[..., FakeDaemon]]:
     """Makes and starts daemons: `fake_daemon({"*": {…}}, threads=2)`; they are gone at the end of the test."""
     made: list[FakeDaemon] = []
 
@@ -192,6 +196,7 @@ def fake_daemon(tmp_path: Path) -> Iterator[Callable[..., FakeDaemon]]:
     ) -> FakeDaemon:
         daemon = FakeDaemon(folder or tmp_path, behaviour or {}, settings)
         made.append(daemon)
+        on_failure(f"log of {daemon.folder.name}", daemon.log_text)
         daemon.start(*flags, environment=environment)
         return daemon
 

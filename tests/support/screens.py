@@ -18,6 +18,7 @@ from snqmon.feeds.scene import SceneFeed
 from snqmon.options import Options
 from snqmon.settings import Settings
 from tests.support.drawing import quick_pilot
+from tests.support.processes import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -99,10 +100,13 @@ class Opened:
         await self.settle()
 
     async def wait(self, fact: Callable[[], object]) -> None:
-        """Until it holds: for what other tasks of the app do."""
-        async with asyncio.timeout(10):
-            while not fact():
-                await self.pilot.pause(0.01)
+        """Until it holds: for what other tasks of the app do, and the daemon that it shows."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                while not fact():
+                    await self.pilot.pause(0.01)
+        except TimeoutError:
+            raise AssertionError(f"within {SECONDS} s it did not come to be; on the screen:\n{self.text}") from None
 
     @property
     def lines(self) -> list[str]:

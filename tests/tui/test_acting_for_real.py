@@ -44,7 +44,10 @@ async def test_dead_letters_are_discarded_and_retried_and_a_worker_is_replaced(
     wait_until(lambda: len(sqlite_place.dead()) == 3, "all three are dead letters")
     looking = looking_at((daemon.folder / "main.sock",))
     options = Options(
-        open_feed=lambda: LiveFeed(finder=Finder(looking)), settings=Settings(), may_control=True, refresh_seconds=0.25
+        open_feed=lambda: LiveFeed(finder=Finder(looking, fallback="")),
+        settings=Settings(),
+        may_control=True,
+        refresh_seconds=0.25,
     )
     app = Monitor(options)
     app.control = Control(looking)

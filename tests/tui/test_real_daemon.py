@@ -52,7 +52,7 @@ async def test_a_held_item_is_seen_with_its_worker_and_its_stack(
 
     app = Monitor(
         Options(
-            open_feed=lambda: LiveFeed(finder=Finder(looking)),
+            open_feed=lambda: LiveFeed(finder=Finder(looking, fallback="")),
             settings=Settings(),
             may_control=True,
             refresh_seconds=0.25,
