@@ -2,9 +2,11 @@
 
 A question comes again after `SHARE` times as long as its answers take, so that each costs a four-hundredth of the
 time. The middle one of the last three counts: a single answer that had to wait for a busy machine says nothing of the
-next, and would leave the figure to grow old for a minute. It does not come before its least interval, which is longer
-while nothing moves, so that an idle daemon spends next to nothing; nor later than its longest: that of `lags` keeps
-its figure younger than two seconds. Pure: times are monotonic seconds and come from the caller.
+next, and would leave the figure to grow old for a minute. From the first, which a machine gives that is busy with
+starting a daemon, nothing is concluded, and of two the quicker one counts. A question does not come before its least
+interval, which is longer while nothing moves, so that an idle daemon spends next to nothing; nor later than its
+longest: that of `lags` keeps its figure younger than two seconds. Pure: times are monotonic seconds and come from the
+caller.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ class ProbePace:
         least = max(interval.idle if is_idle else interval.busy, self._least)
         took = self._took[question]
         took.append(ended - began)
-        usual = sorted(took)[(len(took) - 1) // 2]
+        usual = sorted(took)[(len(took) - 1) // 2] if len(took) > 1 else 0.0
         wait = max(least, min(usual * SHARE, interval.longest))
         self._due[question] = max(began + wait, ended)
 
