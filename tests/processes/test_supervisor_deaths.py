@@ -11,6 +11,7 @@ import pytest
 
 from snqd.telemetry.board import SlotState, Word
 from tests.support.processes import children_of, is_gone, process_state, wait_until
+from tests.support.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +28,11 @@ def test_a_worker_killed_by_sigkill_is_replaced_within_half_a_second(fake_daemon
     daemon = fake_daemon({"*": {"claims": True, "run_item": 12, "rss": 5 << 20}}, threads=1)
     (pid,) = daemon.wait_ready(1)
 
-    killed_at = time.monotonic()
+    watch = Stopwatch()
     os.kill(pid, signal.SIGKILL)
     daemon.wait_events("WorkerReady", 2)
 
-    assert time.monotonic() - killed_at < 0.5
+    assert watch.seconds < 0.5
     gone = daemon.wait_event("WorkerExited")
     assert (gone["pid"], gone["code"], gone["signal"], gone["expected"]) == (pid, None, "SIGKILL", False)
     assert (gone["items"], gone["queue"], gone["site"], gone["rss_bytes"]) == ([12], "mail", "alpha.example", 5 << 20)
@@ -232,11 +233,12 @@ def test_a_janitor_that_hangs_is_given_up_after_five_seconds(fake_daemon: MakeDa
     os.kill(daemon.pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGKILL)
     daemon.signal(signal.SIGQUIT)
-    begun = time.monotonic()
+    watch = Stopwatch()
     os.kill(daemon.pid, signal.SIGCONT)
 
-    assert daemon.wait_exit(seconds=15) == 0
-    assert 4.5 < time.monotonic() - begun < 12
+    assert daemon.wait_exit() == 0
+    assert time.monotonic() - watch.began > 4.5
+    assert watch.seconds < 12
 
 
 def test_the_supervisor_outlives_deaths_of_all_its_workers_at_once(fake_daemon: MakeDaemon) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snqd.items import new_item
+from tests.support.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ def test_plain_handlers_past_their_limit_are_stopped_and_fail(make_daemon: MakeD
     assert len(daemon.facts("unlimited")) == len(daemon.facts("long")) == 1, "another item's timer stops nobody"
     for queue in queues:
         first, second = daemon.facts("began", queue=queue)
-        assert 0.3 <= second["at"] - first["at"] < 3.0
+        assert second["at"] - first["at"] >= 0.3
     assert not daemon.events("WorkerExited"), "none of this has cost a worker"
 
 
@@ -92,12 +93,13 @@ def q(payload, context):
         note("ended", context)
 """
     sqlite_place.enqueue_all([new_item("q", n) for n in range(8)])
+    watch = Stopwatch()
     daemon = make_daemon(sqlite_place, source)
     sqlite_place.wait_empty()
 
     began, ended = daemon.facts("began"), daemon.facts("ended")
     assert len(began) == len(ended) == 8
-    assert max(end["at"] - begin["at"] for begin, end in zip(began, ended, strict=True)) < 0.6
+    assert max(end["at"] - begin["at"] for begin, end in zip(began, ended, strict=True)) - watch.hindered < 0.6
     assert not daemon.events("WorkerKilled")
 
 

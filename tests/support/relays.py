@@ -28,15 +28,14 @@ class Turning(Protocol):
     def fileno(self) -> int: ...
 
 
-def drive(*parts: Turning, until: Callable[[], object], seconds: float = 10.0) -> float:
-    """Turn `parts` until something is so. How many seconds it took; `AssertionError` when it did not come in time."""
-    begun = time.monotonic()
+def drive(*parts: Turning, until: Callable[[], object], seconds: float = 10.0) -> None:
+    """Turn `parts` until something is so; `AssertionError` when it did not come in time."""
+    deadline = time.monotonic() + seconds
     while True:
         wait = min(turned(part) for part in parts)
-        took = time.monotonic() - begun
         if until():
-            return took
-        assert took < seconds, f"not so after {seconds} s: {until}"
+            return
+        assert time.monotonic() < deadline, f"not so after {seconds} s: {until}"
         select.select(parts, [], [], min(wait, 0.05))
 
 

@@ -10,6 +10,7 @@ from snqd.telemetry.feed import Feed
 from snqd.telemetry.fleet import Fleet
 from tests.support.lossy import CALM, DEAD, SPOILING, STORM, Dice, LossyProxy, Weather
 from tests.support.relays import drive, known, pass_time, relay, told, view
+from tests.support.stopwatch import Stopwatch
 from tests.support.telemetry import DAEMON, EVENT, FLOW, HEADER, KEY, ONE_OF_EACH, QUEUE, WORKER, changed
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ def test_every_rare_event_arrives_and_the_state_is_right_two_seconds_after_the_s
             pass_time(hub, feed, seconds=0.05)
         pass_time(hub, feed, seconds=2.0)
         network.be_calm()
-        drive(hub, feed, until=lambda: told(fleet) == known(hub), seconds=2.0)
+        watch = Stopwatch()
+        drive(hub, feed, until=lambda: told(fleet) == known(hub))
 
+        assert watch.seconds < 2.0
         assert {event.number for event in view(fleet).events} == set(range(1, EVENT.number + 60 // 3 + 1))
         assert network.counts["dropped"] > 8
         assert view(fleet).lost > 0, "loss is visible"
@@ -66,9 +69,10 @@ def test_who_joins_in_a_storm_is_complete_within_seconds(hub: Relay) -> None:
         LossyProxy(hub.address, seed=5) as network,
         Feed([network.address], fleet=fleet, key=KEY) as feed,
     ):
-        took = drive(hub, feed, until=lambda: told(fleet) == known(hub))
+        watch = Stopwatch()
+        drive(hub, feed, until=lambda: told(fleet) == known(hub))
 
-        assert took < 5.0
+        assert watch.seconds < 5.0
 
 
 def test_while_a_fifth_is_lost_a_change_is_seen_within_two_seconds(hub: Relay) -> None:
@@ -78,13 +82,12 @@ def test_while_a_fifth_is_lost_a_change_is_seen_within_two_seconds(hub: Relay) -
         Feed([network.address], fleet=fleet, key=KEY, frames_per_second=4.0) as feed,
     ):
         drive(hub, feed, until=lambda: told(fleet) == known(hub))
-        took = []
         for turn in range(1, 21):
             wanted = changed(QUEUE, in_per_second=float(turn))
+            watch = Stopwatch()
             hub.update([wanted])
-            took.append(drive(hub, feed, until=lambda wanted=wanted: view(fleet).queues["mail"] == wanted))  # type: ignore[misc]
-
-        assert max(took) < 2.0
+            drive(hub, feed, until=lambda wanted=wanted: view(fleet).queues["mail"] == wanted)  # type: ignore[misc]
+            assert watch.seconds < 2.0
 
 
 def test_when_the_network_is_down_it_is_said_and_mends_itself(hub: Relay) -> None:
@@ -95,12 +98,14 @@ def test_when_the_network_is_down_it_is_said_and_mends_itself(hub: Relay) -> Non
     ):
         drive(hub, feed, until=lambda: told(fleet) == known(hub))
         network.weather = DEAD
-        drive(hub, feed, until=lambda: feed.sources()[0].words.startswith("silent for "), seconds=4.0)
+        drive(hub, feed, until=lambda: feed.sources()[0].words.startswith("silent for "))
         hub.update([changed(QUEUE, in_per_second=77.0)])
 
         network.be_calm()
-        drive(hub, feed, until=lambda: told(fleet) == known(hub), seconds=4.0)
+        watch = Stopwatch()
+        drive(hub, feed, until=lambda: told(fleet) == known(hub))
 
+        assert watch.seconds < 4.0
         assert feed.sources()[0].words == "receiving"
 
 
@@ -115,7 +120,7 @@ def test_a_hub_that_is_respawned_in_the_storm_is_followed(hub: Relay) -> None:
         second.update([*ONE_OF_EACH, changed(DAEMON, hub_pid=999)])
 
         network.retarget(second.address)
-        drive(second, feed, until=lambda: told(fleet) == known(second), seconds=8.0)
+        drive(second, feed, until=lambda: told(fleet) == known(second))
         second.close()
 
 
@@ -131,7 +136,9 @@ def test_pushed_datagrams_pass_the_storm_too() -> None:
             work(hub, turn)
             pass_time(hub, feed, seconds=0.05)
         network.be_calm()
-        drive(hub, feed, until=lambda: told(fleet) == known(hub), seconds=2.0)
+        watch = Stopwatch()
+        drive(hub, feed, until=lambda: told(fleet) == known(hub))
+        assert watch.seconds < 2.0
         hub.close()
 
 

@@ -19,6 +19,7 @@ from snqd.telemetry.feed import Feed
 from snqd.telemetry.fleet import Fleet
 from snqd.telemetry.wire import Datagram, unpack
 from tests.support.relays import PlainMonitor, drive, known, pass_time, relay, told, view
+from tests.support.stopwatch import Stopwatch
 from tests.support.telemetry import DAEMON, DEPTH, EVENT, FLOW, HEADER, KEY, ONE_OF_EACH, QUEUE, WORKER, changed
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ def test_an_event_reaches_a_subscriber_at_once(hub: Relay) -> None:
 
         hub.update([changed(EVENT, number=2, name="WorkerExited")])
 
-        assert drive(hub, feed, until=lambda: view(fleet).events[-1].number == 2) < 0.8
+        watch = Stopwatch()
+        drive(hub, feed, until=lambda: view(fleet).events[-1].number == 2)
+        assert watch.seconds < 0.8
 
 
 def test_each_subscriber_has_its_own_pace(hub: Relay) -> None:
@@ -125,16 +128,18 @@ def test_each_subscriber_has_its_own_pace(hub: Relay) -> None:
     fleets = {pace: Fleet() for pace in handled}
     feeds = [Feed([hub.address], fleet=fleets[pace], frames_per_second=pace) for pace in handled]
     drive(hub, *feeds, until=lambda: all(told(fleet) for fleet in fleets.values()))
-    end, turn = time.monotonic() + 2.0, 0
-    while time.monotonic() < end:
+    begun, turn = time.monotonic(), 0
+    while len(handled[10.0]) < 20:
         turn += 1
+        assert time.monotonic() < begun + 20.0
         hub.update([changed(FLOW, handled=turn)])
         pass_time(hub, *feeds, seconds=0.02)
         for pace, fleet in fleets.items():
             handled[pace] |= {flow.handled for flow in view(fleet).flows.values()}
 
-    assert 15 <= len(handled[10.0]) <= 25
-    assert len(handled[1.0]) <= 12  # two frames, their echoes, and the rotation twice a second
+    seconds = time.monotonic() - begun
+    assert seconds > 1.6
+    assert len(handled[1.0]) <= 6 * seconds  # a frame, its echoes, and the rotation twice a second
     for feed in feeds:
         feed.close()
 
@@ -167,7 +172,9 @@ def test_a_subscriber_that_vanished_is_dropped_long_before_its_lease_ends(hub: R
 
     monitor.close()
 
-    assert drive(hub, until=lambda: hub.subscribers == 0) < 5.0
+    watch = Stopwatch()
+    drive(hub, until=lambda: hub.subscribers == 0)
+    assert watch.seconds < 5.0
     hub.tick()
     assert not select.select([hub], [], [], 0.05)[0], "what the network said is taken, and wakes nobody again"
 
