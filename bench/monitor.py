@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING, Final, Self
 
 import psutil
 
+from bench.lab.monitor_load import FRAMES, LOAD, SIZE, Told
 from bench.lab.session import Session
 from snqd.telemetry.wire import Header, encode_fact, fill, pack
 from tests.support.crowds import Crowd
-from tests.support.views import daemon_fact, event
 from tests.support.worlds import ToldFeed
 
 if TYPE_CHECKING:
@@ -45,14 +45,8 @@ if TYPE_CHECKING:
     from snqmon.app import Monitor
 
 PURPOSE = "Monitor: processor time, memory, answers to keys and start, with 60 sites by 20 queues and 200 workers"
-LOAD: Final = {"sites": 60, "queues": 20, "workers": 200}
 CROWD: Final = {"sites": 10_000, "queues": 2, "workers": 200}
 HOUR: Final = 3600
-FRAMES: Final = 4
-"""In a second."""
-BUSY: Final = 0.25
-"""Of the pairs of queue and site, in each frame."""
-SIZE: Final = (120, 40)
 FACTS_A_TURN: Final = 1000
 KEYS: Final = (
     (b"2", b"depth 1 min"), (b"\r", b"Timings"), (b"\x1b", b"depth 1 min"), (b"w", b"Escape closes"),
@@ -217,7 +211,7 @@ class _Sender:
 
 
 def _send(port: int, begun_here: Connection) -> None:
-    told = _Told(Crowd(**LOAD), FRAMES)
+    told = Told(Crowd(**LOAD), FRAMES)
     boot = int(time.time() * 1e6)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         while True:
@@ -253,11 +247,6 @@ def _headless(answer: Connection, load: dict[str, int], ticks: int, frames: int)
     answer.send(asyncio.run(_play(load, ticks, frames)))
 
 
-class _Feed(ToldFeed):
-    def watch(self, observe: Callable[[], None]) -> None:
-        """It never leaps."""
-
-
 async def _play(load: dict[str, int], ticks: int, frames: int) -> dict[str, float]:
     """So many frames in each virtual second, drawn each time; on the screen of sites."""
     from snqd.telemetry.tables import Limits
@@ -270,7 +259,7 @@ async def _play(load: dict[str, int], ticks: int, frames: int) -> dict[str, floa
     def resident() -> float:
         return float(process.memory_info().rss / 2**20)
 
-    feed, told = _Feed(limits=Limits()), _Told(Crowd(**load), frames)
+    feed, told = ToldFeed(limits=Limits()), Told(Crowd(**load), frames)
     figures = {"before": resident()}
     app = Monitor(Options(open_feed=lambda: feed, settings=Settings()), clock=feed.now, is_driven=False)
     async with app.run_test(size=SIZE) as pilot:
@@ -292,30 +281,7 @@ async def _play(load: dict[str, int], ticks: int, frames: int) -> dict[str, floa
         return figures | {"sort": max(sorts) * 1000}
 
 
-class _Told:
-    """In each frame what has changed, and a part of the rest, so that everything is told within a second."""
-
-    def __init__(self, crowd: Crowd, frames: int) -> None:
-        self._crowd, self._frames = crowd, frames
-        self._known: dict[object, AnyFact] = {}
-        self.number = -1
-
-    def frame(self) -> list[AnyFact]:
-        """The daemon's own fact first; now and then with an event or two."""
-        self.number += 1
-        facts = list(self._crowd.facts(busy=BUSY))
-        told: list[AnyFact] = [daemon_fact(facts)]
-        for place, fact in enumerate(facts):
-            key = (type(fact), fact.key)
-            if self._known.get(key) != fact or place % self._frames == self.number % self._frames:
-                told.append(fact)
-            self._known[key] = fact
-        worker = f"main.{self.number % LOAD['workers'] + 1}"
-        told.append(event("ItemFailed", self.number + 1, worker=worker, queue="queue00", error=f"no {self.number}"))
-        return told
-
-
-def _turns(app: Monitor, feed: _Feed, told: list[AnyFact]) -> Iterator[Callable[[], None]]:
+def _turns(app: Monitor, feed: ToldFeed, told: list[AnyFact]) -> Iterator[Callable[[], None]]:
     """What has come, as it comes: a hub spreads it over the second, and the pump takes a part at a time."""
     head, *facts = told
 
