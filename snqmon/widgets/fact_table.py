@@ -133,15 +133,11 @@ class FactTable(ScrollView, Painted, Generic[R], can_focus=True, inherit_binding
             view.cursor, view.cursor_index = None, 1 << 60 if self.is_tail else 0
         view.refresh(rows, now)
         self._draw_anew_if_changed(is_fleet=is_fleet)
-        height = len(view.rows) + 1
-        if self.virtual_size.height != height:
-            self.virtual_size = Size(self.room, height)
+        self._fit_scrollbar()
         if self.is_at_rest or was_in_sight:
             self._show_cursor()
-        if before != view.cursor_index:
-            self._refresh_row(before)
-            self._refresh_row(view.cursor_index)
-        self._redraw()
+        moved = {before, view.cursor_index} if before != view.cursor_index else set()
+        self._refresh_rows(moved | self._reformat())
 
     @property
     def columns(self) -> Sequence[Column[R]]:
@@ -165,8 +161,7 @@ class FactTable(ScrollView, Painted, Generic[R], can_focus=True, inherit_binding
             view.release()
         self._show_cursor()
         if before != view.cursor_index:
-            self._refresh_row(before)
-            self._refresh_row(view.cursor_index)
+            self._refresh_rows({before, view.cursor_index})
             self.post_message(self.Moved())
 
     def move_by(self, lines: int, now: float) -> None:
@@ -205,6 +200,15 @@ class FactTable(ScrollView, Painted, Generic[R], can_focus=True, inherit_binding
         elif cursor >= top + page:
             self.scroll_to(y=cursor - page + 1, animate=False, force=True)
 
+    def _fit_scrollbar(self) -> None:
+        """To the number of rows. Nothing else depends on it, but Textual lays the whole screen out anew when a virtual
+        size is set: at each tick, under a list that grows.
+        """
+        size = Size(self.room, len(self.view.rows) + 1)
+        if size != self.virtual_size:
+            self.set_reactive(FactTable.virtual_size, size)
+            self._scroll_update(size)
+
     # Drawing
 
     def _draw_anew_if_changed(self, *, is_fleet: bool) -> None:
@@ -233,18 +237,14 @@ class FactTable(ScrollView, Painted, Generic[R], can_focus=True, inherit_binding
         self._lines.clear()
         self.refresh()
 
-    def _redraw(self) -> None:
-        """Format what is in sight, and draw the lines that differ."""
-        top = self.scroll_offset.y
-        before, self._lines = self._lines, {}
+    def _reformat(self) -> set[int]:
+        """Format what is in sight; the places of the lines that differ."""
+        before, top = self._lines, self.scroll_offset.y
         of_key = {line.key: line for line in before.values()}
         self._lit = {place: until for place, until in self._lit.items() if until > self._tick}
-        for place in range(top, min(top + self.page, len(self.view.rows))):
-            line = self._lines[place] = self._format(place, of_key)
-            if before.get(place) != line:
-                self._refresh_row(place)
-        for place in before.keys() - self._lines.keys():
-            self._refresh_row(place)
+        in_sight = range(top, min(top + self.page, len(self.view.rows)))
+        self._lines = lines = {place: self._format(place, of_key) for place in in_sight}
+        return {place for place in before.keys() | lines.keys() if before.get(place) != lines.get(place)}
 
     def _format(self, place: int, of_key: dict[Key, _Line]) -> _Line:
         row = self.view.rows[place]
@@ -260,10 +260,12 @@ class FactTable(ScrollView, Painted, Generic[R], can_focus=True, inherit_binding
             lit = frozenset(number for number, column in enumerate(self._columns) if (key, column.key) in self._lit)
         return _Line(key, found, bool(getattr(row, "is_gone", False)), lit)
 
-    def _refresh_row(self, place: int) -> None:
-        y = place - self.scroll_offset.y + 1
-        if 1 <= y < self.size.height:
-            self.refresh(Region(0, y, self.room, 1))
+    def _refresh_rows(self, places: Iterable[int]) -> None:
+        """In one go: Textual does as much for the first as for all."""
+        room, height = self.room, self.size.height
+        lines = (place - self.scroll_offset.y + 1 for place in places)
+        if regions := [Region(0, y, room, 1) for y in lines if 1 <= y < height]:
+            self.refresh(*regions)
 
     def render_line(self, y: int) -> Strip:
         if y == 0:
@@ -348,7 +350,7 @@ class FactTable(ScrollView, Painted, Generic[R], can_focus=True, inherit_binding
         super().notify_style_update()
 
     def on_resize(self) -> None:
-        self.virtual_size = Size(self.room, len(self.view.rows) + 1)
+        self._fit_scrollbar()
         self._arrange()
         self._show_cursor()
 

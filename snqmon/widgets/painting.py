@@ -103,9 +103,10 @@ class Lines(Painted):
         """Draw these lines; those that stand there already are not touched."""
         wanted = [tuple(line) for line in lines]
         before, self._lines = self._lines, wanted
-        for y in range(max(len(before), len(wanted))):
-            if before[y : y + 1] != wanted[y : y + 1]:
-                self.refresh(Region(0, y, self.size.width, 1))
+        width = self.size.width
+        height = max(len(before), len(wanted))
+        if regions := [Region(0, y, width, 1) for y in range(height) if before[y : y + 1] != wanted[y : y + 1]]:
+            self.refresh(*regions)
 
     def notify_style_update(self) -> None:
         self._palette.forget()

@@ -152,6 +152,29 @@ async def test_a_tail_stays_at_its_end_until_somebody_scrolls_up() -> None:
         assert screen.lines[9].startswith("▸row49")
 
 
+async def test_a_list_that_grows_does_not_lay_the_screen_out_anew() -> None:
+    async with shown(is_tail=True) as screen:
+        await screen.show(lines_of(12))
+        layouts: list[object] = []
+        screen.app.screen.screen_layout_refresh_signal.subscribe(screen.table, layouts.append, immediate=True)
+
+        await screen.show(lines_of(60))
+
+        assert not layouts
+        grown = screen.lines
+    async with shown(is_tail=True) as screen:
+        await screen.show(lines_of(60))
+        assert grown == screen.lines, "its scrollbar too"
+
+
+async def test_a_scrollbar_is_there_while_rows_are_out_of_sight() -> None:
+    async with shown() as screen:
+        for count in (5, 12, 5):
+            await screen.show(lines_of(count))
+
+            assert screen.table.show_vertical_scrollbar == (count > 9)
+
+
 async def test_a_cell_whose_grade_changed_is_lit_once() -> None:
     async with shown() as screen:
         await screen.show([Line("top", 9), Line("one", 1)])
