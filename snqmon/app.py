@@ -96,6 +96,7 @@ class Monitor(KeyedApp):
         for each in themes.THEMES:
             self.register_theme(each)
         self.theme = themes.WITHOUT_COLOUR if self.no_color else theme
+        self._player: Player | None = None
         self._pump: Pump | None = None
         self._terminal: Terminal | None = None
         self._ticker: Timer | None = None
@@ -123,6 +124,7 @@ class Monitor(KeyedApp):
             self.problem = str(error)
             self.exit(return_code=1)
             return
+        self._player = self.feed if isinstance(self.feed, Player) else None
         self.world = World(self.feed, self.options.settings.thresholds, is_ascii=self.options.is_ascii)
         self.feed.watch(self.world.observe)
         self.feed.change_pace(1 / self.refresh_seconds)
@@ -158,7 +160,7 @@ class Monitor(KeyedApp):
     @property
     def player(self) -> Player | None:
         """The recording that is played; None = it is no recording."""
-        return self.feed if isinstance(self.feed, Player) else None
+        return self._player
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         found = super().get_line_filters()

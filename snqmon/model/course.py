@@ -16,7 +16,7 @@ from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 STEPS: Final = 60
 """Steps of each axis."""
@@ -48,6 +48,10 @@ class Fold(IntEnum):
     """Of a rate."""
 
 
+_Figure = tuple[int, Fold, float]
+"""The place of a figure, how it is folded, and a value that is known."""
+
+
 class _Axis:
     """The values of all figures at one step length: `STEPS` in a row for each, used as a ring."""
 
@@ -68,23 +72,37 @@ class _Axis:
         for each in range(max(self.end + 1, step - STEPS + 1), step + 1):
             self.values[each % STEPS :: STEPS] = self._blank
         self.end = step
-        for figure in range(len(self.weights)):
-            self.weights[figure] = 0.0
+        self.weights = array("f", [0.0]) * len(self.weights)
 
-    def put(self, figure: int, fold: Fold, step: int, seconds: float, value: float) -> None:
-        """Fold a value that held for some `seconds` of a step into it."""
-        at = figure * STEPS + step % STEPS
-        known = self.values[at]
-        if isnan(known):
-            self.values[at] = value
-        elif fold is Fold.HIGHEST:
-            if value > known:
-                self.values[at] = value
-        else:
-            before = self.weights[figure] if step == self.end else self.step - seconds
-            self.values[at] = known + (value - known) * seconds / max(seconds, before + seconds)
-        if step == self.end:
-            self.weights[figure] += seconds
+    def note(self, first: int, last: int, figures: Iterable[_Figure]) -> None:
+        """These figures held from the second `first` to `last`, both included."""
+        length = self.step
+        final = last // length
+        for step in range(max(first // length, final - STEPS + 1), final + 1):
+            if step > self.end:
+                self.reach(step)
+            elif step <= self.end - STEPS:
+                continue
+            seconds = min(last, step * length + length - 1) - max(first, step * length) + 1
+            self._put(step, seconds, figures)
+
+    def _put(self, step: int, seconds: int, figures: Iterable[_Figure]) -> None:
+        """Fold values that held for some `seconds` of a step into it."""
+        values, weights = self.values, self.weights
+        is_last = step == self.end
+        for place, fold, value in figures:
+            at = place * STEPS + step % STEPS
+            known = values[at]
+            if isnan(known):
+                values[at] = value
+            elif fold is Fold.HIGHEST:
+                if value > known:
+                    values[at] = value
+            else:
+                before = weights[place] if is_last else self.step - seconds
+                values[at] = known + (value - known) * seconds / max(seconds, before + seconds)
+            if is_last:
+                weights[place] += seconds
 
 
 class Courses:
@@ -110,11 +128,14 @@ class Courses:
         first, last = int(begin), int(end) - 1
         if last < first:
             return
+        figures = []
         for name, value in values.items():
-            if value > self.peaks.get(name, -inf):
-                self.peaks[name] = value
+            if not isnan(value):
+                figures.append((*self._figures[name], value))
+                if value > self.peaks.get(name, -inf):
+                    self.peaks[name] = value
         for axis in self._axes:
-            self._note_on(axis, first, last, values)
+            axis.note(first, last, figures)
 
     def values(self, name: str, span: Span, now: float) -> list[float]:
         """60 values, the newest last; NaN = not known.
@@ -136,20 +157,6 @@ class Courses:
 
     def reset_peaks(self) -> None:
         self.peaks.clear()
-
-    def _note_on(self, axis: _Axis, first: int, last: int, values: Mapping[str, float]) -> None:
-        """Seconds `first` to `last`, both included."""
-        length = axis.step
-        final = last // length
-        for step in range(max(first // length, final - STEPS + 1), final + 1):
-            if step > axis.end:
-                axis.reach(step)
-            elif step <= axis.end - STEPS:
-                continue
-            seconds = min(last, step * length + length - 1) - max(first, step * length) + 1
-            for name, value in values.items():
-                if not isnan(value):
-                    axis.put(*self._figures[name], step, seconds, value)
 
 
 _PLACES: Final = {span: place for place, span in enumerate(Span)}

@@ -98,8 +98,8 @@ def fleet_course(daemons: Sequence[DaemonRow], figure: str, span: Span = Span.ON
     """The sum of the courses of all daemons; of what is in stores, with each store once."""
     rows = one_of_each_store(daemons) if figure == "ready" else daemons
     courses = [course for row in rows if (course := row.course(figure, span))]
-    if not courses:
-        return [nan] * STEPS
+    if len(courses) < 2:
+        return courses[0] if courses else [nan] * STEPS
     return [_together(figure, step) for step in zip(*courses, strict=True)]
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -184,6 +185,7 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
+@lru_cache(maxsize=4096)
 def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
     """The order of names with numbers in them: main.2 before main.10.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from snqd.telemetry.histogram import quantile, since
+from snqd.telemetry.histogram import quantiles, since
 
 if TYPE_CHECKING:
     from snqd.telemetry.histogram import Sparse
 
 SECONDS: Final = 60.0
+_SHARES: Final = (0.5, 0.95, 0.99)
 _STEP_SECONDS: Final = 5.0
 
 
@@ -30,7 +31,8 @@ NOTHING: Final = Percentiles(None, None, None)
 
 
 def percentiles(histogram: Sparse) -> Percentiles:
-    return Percentiles(quantile(histogram, 0.5), quantile(histogram, 0.95), quantile(histogram, 0.99))
+    found = quantiles(histogram, _SHARES)
+    return Percentiles(*found) if found else NOTHING
 
 
 class Latency:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ class Moment:
         found: dict[str, list[MemoryFact]] = {}
         for fact in sorted(self.view.memory.values(), key=lambda fact: -fact.grown_bytes):
             found.setdefault(fact.worker, []).append(fact)
+        return found
+
+    @cached_property
+    def limit_in_seconds(self) -> Mapping[str, float]:
+        """When workers reach their soft limits if they go on like this; only of those for which that is in sight."""
+        found: dict[str, float] = {}
+        for fact in self.view.memory.values():
+            if fact.limit_in_seconds >= 0:
+                found[fact.worker] = min(fact.limit_in_seconds, found.get(fact.worker, inf))
         return found
 
     def age(self, at: float) -> float | None:

@@ -38,7 +38,6 @@ class TableView(Generic[R]):
         self.cursor_index = 0
         """The place of the cursor in `rows`; 0 when there are none."""
         self._held_until = float("-inf")
-        self._order: list[Key] = []
 
     def refresh(self, rows: Iterable[R], now: float) -> list[R]:
         """Take the rows as they are now; what is shown of them, in order. `now`: seconds by any steady clock."""
@@ -47,9 +46,8 @@ class TableView(Generic[R]):
         kept: list[R] = self.filter.kept(everything)
         if self.is_only_troubled:
             kept = [row for row in kept if row.grade > Grade.GOOD]
-        self.rows = self._as_before(kept) if now < self._held_until and self._order else self._sorted(kept)
+        self.rows = self._as_before(kept) if now < self._held_until and self.rows else self._sorted(kept)
         self._keep_cursor()
-        self._order = [row.key for row in self.rows]
         return self.rows
 
     @property
@@ -171,7 +169,7 @@ class TableView(Generic[R]):
     def _as_before(self, rows: list[R]) -> list[R]:
         """In the order of the last refresh; new ones are last."""
         by_key = {row.key: row for row in rows}
-        ordered = [row for key in self._order if (row := by_key.pop(key, None)) is not None]
+        ordered = [row for before in self.rows if (row := by_key.pop(before.key, None)) is not None]
         return ordered + list(by_key.values())
 
     def _keep_cursor(self) -> None:

@@ -110,9 +110,9 @@ def _course(row: QueueRow) -> str:
 
 def _of_workers(rows: Sequence[WorkerRow]) -> Iterator[Trouble]:
     for row in rows:
-        place = ("workers", row.key)
-        if row.is_gone:
+        if row.grade <= Grade.GOOD:  # gone ones too
             continue
+        place = ("workers", row.key)
         if row.fact.state == "fatal":
             reason = f": {row.exit_reason}" if row.exit_reason else ""
             yield Trouble(Grade.ACT, 2, 0, f"worker slot {row.worker} is given up{reason}", *place)

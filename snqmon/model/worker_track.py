@@ -76,6 +76,8 @@ class WorkerTrack:
 
     def deaths(self, since: float) -> int:
         """Unexpected ends since a moment of the daemon's clock."""
+        if not self.life:
+            return 0
         return sum(
             event.name == "WorkerExited" and not event.fields.get("expected")
             for event in self.life

@@ -52,6 +52,7 @@ def test_before_anything_is_heard() -> None:
         ([worker(1), queue(paused="by ann since noon: repair"), depth(paused=9)],
          "queue mail is paused by ann since noon: repair; 9 items wait", "queues"),
         ([worker(1, beat=1_799_999_969.0)], "worker main.1 is stuck: its loop has not turned for 31s", "workers"),
+        ([worker(1), worker(2, state="backoff", pid=0)], "worker main.2 waits before it is started again", "workers"),
         ([worker(1, rss_bytes=96, memory_limit_bytes=100), memory(1, grown_bytes=3, limit_in_seconds=60.0)],
          "worker main.1 has 96B, 96% of its soft limit and reaches it in 1m00s because of mail", "workers"),
         ([worker(1), alarm("canary", "mail")], "alarm canary: mail is bad", "alarms"),

@@ -263,11 +263,13 @@ def test_a_memory_forecast_is_the_soonest(watched: Watched) -> None:
         worker(1, rss_bytes=10, memory_limit_bytes=100), store(),
         memory(1, "mail", grown_bytes=5, limit_in_seconds=900.0),
         memory(1, "push", grown_bytes=9, limit_in_seconds=100.0),
+        memory(1, "text", grown_bytes=7, limit_in_seconds=400.0),
+        memory(1, "web", grown_bytes=0, limit_in_seconds=-1.0),
     )  # fmt: skip
     (row,) = watched.world.workers()
 
     assert row.limit_in_seconds == 100.0
-    assert [fact.queue for fact in row.memory] == ["push", "mail"]
+    assert [fact.queue for fact in row.memory] == ["push", "text", "mail", "web"]
 
 
 def test_a_worker_whose_plain_handler_keeps_its_loop_still_is_not_silent(watched: Watched) -> None:

@@ -41,7 +41,7 @@ class DaemonRow(FlowRow):
         daemon = self.view.daemon
         return self.moment.age(daemon.started) if daemon is not None else None
 
-    @property
+    @cached_property
     def workers_running(self) -> int:
         return sum(fact.state == "running" for fact in self.view.workers.values())
 

@@ -168,7 +168,7 @@ class WorkerRow:
     @property
     def limit_in_seconds(self) -> float:
         """When it reaches its soft limit if it goes on like this; -1 = not in sight."""
-        return min((fact.limit_in_seconds for fact in self.memory if fact.limit_in_seconds >= 0), default=-1.0)
+        return self.moment.limit_in_seconds.get(self.fact.worker, -1.0)
 
     @property
     def state_grade(self) -> Grade:
@@ -184,13 +184,13 @@ class WorkerRow:
             return Grade.GOOD
         return max(Grade.GOOD, self.moment.thresholds.silence_seconds.grade(self.silence_seconds))
 
-    @cached_property
+    @property
     def memory_grade(self) -> Grade:
         thresholds = self.moment.thresholds
         now = thresholds.memory(self.fact.rss_bytes, self.fact.memory_limit_bytes)
         return max(now, thresholds.memory_forecast(self.limit_in_seconds))
 
-    @cached_property
+    @property
     def deaths_grade(self) -> Grade:
         return self.moment.thresholds.respawns.grade(self.deaths)
 
