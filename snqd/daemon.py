@@ -119,7 +119,7 @@ def _serve(
             _refuse_what_needs_a_restart(current[0], new)
             check_startup(new)
             # Files only: the supervisor waits for this, and a store may take its time. The worker that comes asks it.
-            _in_child(lambda: read_catalogue(new, before=read_image(sites)))
+            in_child(lambda: read_catalogue(new, before=read_image(sites)))
 
             def adopt() -> None:
                 current[0] = new
@@ -183,7 +183,9 @@ class Makers:
         self._sites = sites
         self._ports = ports
 
-    def worker(self, config: Config, errand: Errand | None = None) -> RunWorker:
+    def worker(self, config: Config, errand: Callable[[], Errand] | None = None) -> RunWorker:
+        """`errand` is asked in each worker when it begins."""
+
         def run(seat: WorkerSeat) -> int:
             from snqd.worker.worker import refuse, run_worker
 
@@ -195,7 +197,7 @@ class Makers:
                 parts = self._parts(config, seat)
             except SnqdError as error:
                 return refuse(seat.view, str(error))
-            return run_worker(replace(parts, errand=errand))
+            return run_worker(replace(parts, errand=errand() if errand is not None else None))
 
         return run
 
@@ -287,7 +289,7 @@ def preflight(config: Config, emitter: Emitter, sites: Path) -> None:
         wiring.check(config)
         _update_sites(config, sites, emitter, author=START)
 
-    _in_child(look)
+    in_child(look)
 
 
 def _update_sites(config: Config, sites: Path, emitter: Emitter, *, author: str) -> None:
@@ -300,7 +302,7 @@ def _update_sites(config: Config, sites: Path, emitter: Emitter, *, author: str)
     )
 
 
-def _in_child(look: Callable[[], object]) -> None:
+def in_child(look: Callable[[], object]) -> None:
     """Call `look` in a child: what it imports and opens does not stay. Raises the `SnqdError` that it raises."""
     read_fd, write_fd = os.pipe()
 

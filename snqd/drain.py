@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from snqd import __version__, wiring
 from snqd.config.secrets import redact_url
-from snqd.daemon import Makers, preflight
+from snqd.daemon import Makers, in_child, preflight
 from snqd.errors import ConfigError, StoreError
 from snqd.supervisor.supervisor import Reloaded, Supervisor
 from snqd.telemetry.board import Board
@@ -20,6 +20,8 @@ from snqd.telemetry.events import WorkerExited
 from snqd.telemetry.logs import LogSink, bridge_logging, choose_form
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from snqd.config.schema import Config
     from snqd.telemetry.events import Event
 
@@ -37,7 +39,10 @@ class DrainReport:
 
 
 def drain(config: Config, *, max_seconds: float | None = None, max_items: int | None = None) -> DrainReport:
-    """Handle what is ready, then return. Workers are forked and watched as in a daemon, so a crash is repaired."""
+    """Handle what is ready, then return. Workers are forked and watched as in a daemon, so a crash is repaired.
+
+    With `max_items`, one worker works at a time: as many items are handled, if they are there, and never more.
+    """
     from snqd.worker.errand import Errand
 
     if not wiring.open_store(config).shows_items:
@@ -46,47 +51,112 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
         )
     wiring.import_from_working_directory()
     wiring.preload()
-    exits: list[WorkerExited] = []
-
-    def note(event: Event, /) -> None:
-        if isinstance(event, WorkerExited):
-            exits.append(event)
-
+    until = time.monotonic() + max_seconds if max_seconds is not None else None
+    tally = _Tally()
     sink = LogSink(choose_form(config.daemon.log_format))
     bridge_logging(sink)
     channels = Channels.create(slots=0)  # nobody reads them
-    quiet = Emitter(note, _OnlyTrouble(sink))
-    threads = 1 if max_items is not None else config.daemon.threads
-    daemon = wiring.crew(config.daemon._replace(threads=threads, name=f"{config.daemon.name}-drain"))
-    config = config._replace(daemon=daemon, telemetry=config.telemetry._replace(enabled=False))
+    quiet = Emitter(tally.note, _OnlyTrouble(sink))
+    config = config._replace(
+        daemon=config.daemon._replace(name=f"{config.daemon.name}-drain"),
+        telemetry=config.telemetry._replace(enabled=False),
+    )
+
+    def errand() -> Errand:
+        """What those that have worked before have left."""
+        return Errand(max_items=max_items - tally.ended if max_items is not None else None, until=until)
+
     with tempfile.TemporaryDirectory(prefix="snqd-drain-") as folder:
         sites = Path(folder) / "sites"
         preflight(config, quiet, sites)
-        errand = Errand(max_items=max_items, until=time.monotonic() + max_seconds if max_seconds is not None else None)
         makers = Makers(quiet, quiet, sink, channels, sites)
-        supervisor = Supervisor(
-            config=daemon,
-            board=Board.create(Path(folder) / "board", daemon=daemon.name),
-            emitter=quiet,
-            run_worker=makers.worker(config, errand),
-            reload=lambda: _no_reload(),
-            janitor=makers.janitor(config),
-            version=__version__,
-            store_shown=redact_url(config.store.url),
-            on_death=makers.bell.ring,
-        )
-        supervisor.run()
+
+        def work(part: Config) -> bool:
+            daemon = wiring.crew(part.daemon)
+            part = part._replace(daemon=daemon)
+            supervisor = Supervisor(
+                config=daemon,
+                board=Board.create(Path(folder) / "board", daemon=daemon.name),
+                emitter=quiet,
+                run_worker=makers.worker(part, errand),
+                reload=lambda: _no_reload(),
+                janitor=makers.janitor(part),
+                version=__version__,
+                store_shown=redact_url(part.store.url),
+                on_death=makers.bell.ring,
+            )
+            supervisor.run()
+            if supervisor.failure:
+                raise ConfigError(supervisor.failure)
+            return not supervisor.was_told_to_stop
+
+        if max_items is None:
+            work(config)
+        else:
+            _take_turns(_single_workers(config), work, tally, max_items)
     channels.close()
-    if supervisor.failure:
-        raise ConfigError(supervisor.failure)
-    return DrainReport(
-        handled=sum(event.handled for event in exits),
-        failed=sum(event.failed for event in exits),
-        retried=sum(event.retried for event in exits),
-        dead_lettered=sum(event.dead_lettered for event in exits),
-        discarded=sum(event.discarded for event in exits),
-        remaining=_ready(config),
-    )
+    return tally.report(remaining=_ready(config))
+
+
+def _single_workers(config: Config) -> list[Config]:
+    """The configurations of crews of one worker each that together serve all groups."""
+    daemon = config.daemon
+    singles = tuple(group for group in daemon.serve if group in daemon.single_groups)
+    others = tuple(group for group in daemon.serve if group not in daemon.single_groups)
+    parts = [config._replace(daemon=daemon._replace(threads=1, serve=groups)) for groups in (singles, others) if groups]
+    return parts if len(parts) == 1 else [part for part in parts if _serves_anything(part)]
+
+
+def _serves_anything(part: Config) -> bool:
+    """Whether there is a handler or a service for its groups. Handlers are imported in a child only."""
+    try:
+        in_child(lambda: wiring.served_queues(part))
+    except ConfigError:
+        return False
+    return True
+
+
+def _take_turns(parts: list[Config], work: Callable[[Config], bool], tally: _Tally, max_items: int) -> None:
+    """Let one crew work after the other, until none has found anything: handlers may enqueue for the other one.
+
+    `work` says whether there is to be another one.
+    """
+    while True:
+        before = tally.ended
+        for part in parts:
+            if tally.ended >= max_items or not work(part):
+                return
+        if len(parts) == 1 or tally.ended == before:
+            return
+
+
+class _Tally:
+    """Listens to the supervisor: what the workers that have left did."""
+
+    def __init__(self) -> None:
+        self._exits: list[WorkerExited] = []
+
+    def note(self, event: Event, /) -> None:
+        if isinstance(event, WorkerExited):
+            self._exits.append(event)
+
+    @property
+    def ended(self) -> int:
+        """Handlings, however they ended."""
+        return sum(
+            event.handled + event.failed + event.retried + event.dead_lettered + event.discarded
+            for event in self._exits
+        )
+
+    def report(self, *, remaining: int) -> DrainReport:
+        return DrainReport(
+            handled=sum(event.handled for event in self._exits),
+            failed=sum(event.failed for event in self._exits),
+            retried=sum(event.retried for event in self._exits),
+            dead_lettered=sum(event.dead_lettered for event in self._exits),
+            discarded=sum(event.discarded for event in self._exits),
+            remaining=remaining,
+        )
 
 
 class _OnlyTrouble:

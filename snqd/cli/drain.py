@@ -28,7 +28,12 @@ Exit codes:
 """,
 )
 @click.option("--max-seconds", type=duration, metavar="TIME", help="Start no item after this time: 50, 4m.")
-@click.option("--max-items", type=click.IntRange(min=1), metavar="N", help="Handle at most this many items.")
+@click.option(
+    "--max-items",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Handle this many items, if so many are ready, and not one more.",
+)
 @click.option("-m", "--module", multiple=True, metavar="MODULE", help="Python module with handlers; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @common_options

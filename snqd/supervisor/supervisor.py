@@ -166,6 +166,7 @@ class Supervisor:
         self._dumps = Dumps(self._crew, emitter)
         self.failure = ""
         """One line that says why the daemon ended with a code other than 0."""
+        self.was_told_to_stop = False
 
     # the loop
 
@@ -287,6 +288,7 @@ class Supervisor:
     # signals
 
     def _obey(self, number: signal.Signals) -> None:
+        self.was_told_to_stop |= number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
         match number:
             case signal.SIGTERM | signal.SIGINT if self._stage is Stage.WORKING:
                 self._drain(number.name)

@@ -103,6 +103,7 @@ class Word(IntEnum):
     WANTED = 22  # in the hub's slot: how many workers somebody wants; 0 = as it is. The supervisor takes it away
 
 
+_ENDS = (Word.HANDLED, Word.FAILED, Word.RETRIED, Word.DEAD_LETTERED, Word.DISCARDED)
 _RUNNING = int(Word.RUNNING)  # a member of an enumeration takes longer to look up than the rest of `begin`
 
 
@@ -138,6 +139,11 @@ class SlotView:
 
     def add(self, word: Word, count: int) -> None:
         self._words[word] += count
+
+    @property
+    def handlings(self) -> int:
+        """How many the worker has ended, however they ended."""
+        return sum(map(self.get, _ENDS))
 
     @property
     def claimant(self) -> str:

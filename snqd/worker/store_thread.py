@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from snqd.items import Item
+    from snqd.items import Item, QueueName
     from snqd.stores.base import Lane, Outcome, Store
     from snqd.worker.accounts import Report
     from snqd.worker.care import Care
@@ -107,7 +107,8 @@ class StoreThread(threading.Thread):
         self._is_orphaned = False
         self._look_at = 0.0
         self._lingers = 0
-        self._will_have_room = False
+        self._empty: set[QueueName] = set()
+        """Where the last look found nothing, not even what a rate holds back."""
         self._renew_at = time.monotonic() + self._config.lease_seconds / 3
         self._oldest_outcome_ns = 0
         self._enough_outcomes = 1
@@ -221,7 +222,7 @@ class StoreThread(threading.Thread):
                 self.report(item, Released(item))
         elif self._care.is_due(now):
             self._do_care(now)
-        elif self._parts.errand is not None and self._is_idle(lanes):
+        elif self._parts.errand is not None and self._is_idle():
             self._on_errand_done()
             self._parts = replace(self._parts, errand=None)
         else:
@@ -240,9 +241,12 @@ class StoreThread(threading.Thread):
             self._look_at = now + self._config.poll_interval_seconds
             self._parts.bell.ring()
 
-    def _is_idle(self, lanes: list[Lane]) -> bool:
-        """Nothing is held, and the last look (if one was allowed) found nothing, not even what a rate holds back."""
-        return not self._held and not self._outcomes and not (lanes and self._will_have_room)
+    def _is_idle(self) -> bool:
+        """Nothing is held, and the last look was for all that is wished for, and found nothing."""
+        if self._held or self._outcomes or self._is_busy() or self._is_held_up:
+            return False
+        # Wished for now: what was held a moment ago may have kept a lane from a wish.
+        return all(self._empty.issuperset(lane.queues) for lane in self._wishes())
 
     def _do_care(self, now: float) -> None:
         if self._care.do(now):
@@ -255,8 +259,9 @@ class StoreThread(threading.Thread):
         lanes = [wish for lane in self._lanes if (wish := lane.wish(limit)) is not None]
         errand = self._parts.errand
         if errand is not None:
-            claimed = sum(lane.claimed for lane in self._lanes)
-            return errand.limited(lanes, claimed, time.monotonic())
+            # What has ended and is not reported yet is counted twice until it is. What is given back counts no more.
+            taken = self._parts.view.handlings + len(self._held)
+            return errand.limited(lanes, taken, time.monotonic())
         return lanes
 
     def _must_exchange(self, lanes: list[Lane], now: float) -> bool:
@@ -280,9 +285,12 @@ class StoreThread(threading.Thread):
         else:
             exchanged = self._store.exchange((), lanes)
         self._take(exchanged.claimed)
+        self._empty.clear()
         if lanes:
-            self._plan_next_look(lanes, len(exchanged.claimed) + exchanged.aside)
-            self._will_have_room = exchanged.again_seconds is not None
+            found = len(exchanged.claimed) + exchanged.aside
+            self._plan_next_look(lanes, found)
+            if not found and exchanged.again_seconds is None:
+                self._empty.update(queue for lane in lanes for queue in lane.queues)
             if exchanged.again_seconds is not None:
                 self._look_at = min(self._look_at, time.monotonic() + exchanged.again_seconds)
 

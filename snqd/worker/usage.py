@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _LOOK_SECONDS = 0.25
-_ENDS = (Word.HANDLED, Word.FAILED, Word.RETRIED, Word.DEAD_LETTERED, Word.DISCARDED)
 _STATM = Path("/proc/self/statm")
 
 
@@ -42,7 +41,7 @@ class Usage:
         """Why the worker should leave now, or None."""
         now = time.monotonic()
         config = self._parts.config.daemon
-        if config.max_items and sum(map(self._view.get, _ENDS)) >= config.max_items:
+        if config.max_items and self._view.handlings >= config.max_items:
             return f"it has done {config.max_items} items (daemon.max_items)"
         if now < self._look_at:
             return None

@@ -144,12 +144,36 @@ def test_a_plain_handler_with_concurrency_has_threads_of_its_own() -> None:
     assert lanes[FEED].mode is Mode.THREAD
 
 
-def test_an_errand_never_takes_more_than_its_items_over_all_lanes() -> None:
-    errand = Errand(max_items=10)
-    lanes = [Lane((MAIL,), 6), Lane((NEWS,), 6), Lane((FEED,), 6)]
+def test_an_errand_with_enough_left_lets_each_lane_have_its_wish() -> None:
+    lanes = [Lane((MAIL,), 6), Lane((NEWS,), 4)]
 
-    assert [lane.limit for lane in errand.limited(lanes, 0, now=0.0)] == [6, 4]
+    assert Errand(max_items=10).limited(lanes, 0, now=0.0) == lanes
+    assert Errand().limited(lanes, 1_000_000, now=0.0) == lanes
+
+
+def test_an_errand_whose_items_become_scarce_asks_for_the_most_urgent_of_all_lanes() -> None:
+    errand = Errand(max_items=10)
+    lanes = [Lane((MAIL, FEED), 6), Lane((NEWS,), 3)]
+
+    assert errand.limited(lanes, 2, now=0.0) == [Lane((MAIL, FEED, NEWS), 3)], "no lane gets more than it has room for"
+    assert errand.limited(lanes, 8, now=0.0) == [Lane((MAIL, FEED, NEWS), 2)], "nor more than what is left"
     assert errand.limited(lanes, 10, now=0.0) == []
+    assert errand.limited(lanes, 11, now=0.0) == []
+    assert errand.limited([], 8, now=0.0) == []
+
+
+@given(st.lists(st.integers(1, 300), max_size=6), st.integers(0, 2000), st.integers(1, 1000))
+def test_an_errand_never_asks_for_more_than_is_left_nor_forgets_a_queue(
+    limits: list[int], taken: int, most: int
+) -> None:
+    lanes = [Lane((QueueName(f"q{number}"),), limit) for number, limit in enumerate(limits)]
+
+    allowed = Errand(max_items=most).limited(lanes, taken, now=0.0)
+
+    assert sum(lane.limit for lane in allowed) <= max(0, most - taken)
+    assert all(lane.limit > 0 for lane in allowed)
+    asked = {queue for lane in allowed for queue in lane.queues}
+    assert asked == ({queue for lane in lanes for queue in lane.queues} if taken < most else set())
 
 
 def test_an_errand_starts_nothing_after_its_time() -> None:
