@@ -124,6 +124,32 @@ def next_(*, name: str | None, site: str | None, count: int, expression: str | N
     return Exit.OK
 
 
+@schedule.command(
+    epilog="\b\nExamples:\n  snqd schedule forget nightly\n  snqd schedule forget digest --site a.example\n"
+)
+@click.argument("name")
+@click.option("--site", metavar="SITE", help="Of this site only.")
+@common_options
+def forget(*, name: str, site: str | None) -> int:
+    """Forget a schedule of a daemon that is gone.
+
+    A daemon that is there forgets by itself what it does not declare any more, and does not let go of what it declares.
+    """
+    from snqd.stores.schedules import Wanted
+
+    config = load().config
+    if any(key.name == name and site in (None, key.site) for key in _declared(config)):
+        raise SnqdError(f"schedule {name} is declared here: remove it from the configuration, or set enabled = false")
+    with connected(config) as store:
+        rows = store.schedules()
+        stale = {row for row in rows if row.name == name and site in (None, row.site)}
+        for declared_by in {row.declared_by for row in stale}:
+            kept = [Wanted(*row[:4]) for row in rows if row.declared_by == declared_by and row not in stale]
+            store.keep_schedules(kept, declared_by)
+    narrate(f"forgot schedule {name} of {plural(len(stale), 'site')}" if stale else f"nobody knows a schedule {name}")
+    return Exit.OK
+
+
 def _cron(expression: str, zone: str) -> Cron:
     from snqd.config.cron import Cron, find_zone
 

@@ -203,6 +203,8 @@ class AlarmsConfig(NamedTuple):
     """A canary has not come back (`queue.NAME.canary_seconds` sends them)."""
     connection_seconds: float = 60.0
     """A connection of a service, such as one of `[xmpp]`, is not there."""
+    schedule_seconds: float = 300.0
+    """A due time of a schedule has come, and no daemon on the store has acted on it for this long."""
     clear_share: float = 0.8
     """An alarm is cleared when its figure is below this share of the threshold."""
     hold_seconds: float = 10.0

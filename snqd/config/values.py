@@ -93,6 +93,7 @@ LIMITS: dict[str, Limits] = {
     "alarms.memory_seconds": _SECONDS,
     "alarms.canary_seconds": _SECONDS,
     "alarms.connection_seconds": _SECONDS,
+    "alarms.schedule_seconds": _SECONDS,
     "alarms.clear_share": Limits(high=1, above_zero=True),
     "alarms.hold_seconds": _SECONDS,
     "alarms.xmpp_per_minute": Limits(high=600, above_zero=True),

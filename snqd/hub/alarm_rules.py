@@ -24,6 +24,7 @@ def rules_of(config: Config) -> AlarmRules:
         memory_seconds=alarms.memory_seconds,
         canary_seconds=alarms.canary_seconds,
         connection_seconds=alarms.connection_seconds,
+        schedule_seconds=alarms.schedule_seconds,
         clear_share=alarms.clear_share,
         hold_seconds=alarms.hold_seconds,
         queues={

@@ -15,8 +15,9 @@ from snqd.hub.limits import LimitBook
 from snqd.hub.memory import MemoryBook
 from snqd.hub.pauses import PauseBook
 from snqd.hub.prober import Prober
+from snqd.hub.schedules import ScheduleBook
 from snqd.hub.workers import WorkerBook, cpu_seconds, rss_bytes
-from snqd.telemetry.facts import ConnectionFact, DaemonFact, LimitFact, PauseFact, QueueFact, StoreFact
+from snqd.telemetry.facts import ConnectionFact, DaemonFact, LimitFact, PauseFact, QueueFact, ScheduleFact, StoreFact
 from snqd.telemetry.pauses import words_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Gatherer:
         self._pauses = PauseBook(parts.daemon, parts.emit, begun=sender / 1e6)
         self._canaries = Canaries(birds, self.prober, parts.send_canary)
         self._limits = LimitBook(parts.config, parts.sites_path)
+        self._schedules = ScheduleBook(parts.config, parts.sites_path)
         self.connections = ConnectionBook()
         self._readers: dict[int, LedgerReader] = {}
         self._depths_at = self._moved_at = 0.0
@@ -94,6 +96,7 @@ class Gatherer:
         facts: list[AnyFact] = [_with_past(fact, past.recent(fact.queue)) for fact in queues]
         facts += pauses
         facts += self._limits.facts()
+        facts += self._schedules.facts(seen, now)
         facts += self.connections.facts(now)
         facts += self._memory(now)
         facts += self._canaries.turn(now, self._canary_returns())
@@ -197,6 +200,7 @@ class Gatherer:
             recent_deaths=past.recent_deaths,
             connections=sum(isinstance(fact, ConnectionFact) for fact in others),
             limits=sum(isinstance(fact, LimitFact) for fact in others),
+            schedules=sum(isinstance(fact, ScheduleFact) for fact in others),
         )
 
 

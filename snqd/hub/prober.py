@@ -1,4 +1,4 @@
-"""The probing thread: asks the store for lag, depth and health, and sends canaries.
+"""The probing thread: asks the store for lag, depth, health and schedules, and sends canaries.
 
 It is the hub's only thread and the only one that waits for the store; the hub looks at `seen` and never waits for it.
 How often what is asked is decided by `snqd.stores.probe_pace`.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from snqd.hub.flows import Key
     from snqd.stores.pauses import Pause
-    from snqd.stores.probe import Probe, QueueLag, SiteDepth, StoreHealth
+    from snqd.stores.probe import Probe, QueueLag, ScheduleState, SiteDepth, StoreHealth
     from snqd.stores.probe_pace import Question
 
 _RETRY_LIMIT_SECONDS = 5.0
@@ -40,6 +40,8 @@ class Seen:
     left: Mapping[Key, int] = field(default_factory=dict)
     """What had left the store by this daemon's doing, per flow, as known just before `depths` was asked."""
     health: StoreHealth | None = None
+    schedules: tuple[ScheduleState, ...] = ()
+    schedules_at: float = 0.0
     is_connected: bool = False
     problem: str = ""
     since: float = field(default_factory=time.time)
@@ -119,8 +121,10 @@ class Prober(threading.Thread):
                 found = replace(self.seen, pauses=pauses, lags=lags, lags_at=time.time())
             case "depths":
                 found = replace(self.seen, depths=tuple(probe.depths()), depths_at=time.time(), left=left)
-            case _:
+            case "health":
                 found = replace(self.seen, health=probe.health())
+            case _:
+                found = replace(self.seen, schedules=tuple(probe.schedules()), schedules_at=time.time())
         ended = time.monotonic()
         self._pace.asked(question, began, ended, is_idle=self.is_idle)
         self.seen = replace(found, probe_seconds=found.probe_seconds + ended - began)

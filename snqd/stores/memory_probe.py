@@ -11,13 +11,14 @@ from snqd.stores.base import ItemState
 from snqd.stores.memory_data import facts
 from snqd.stores.memory_pauses import holding, remembered
 from snqd.stores.pauses import Pauses
-from snqd.stores.probe import QueueLag, SiteDepth, StoreHealth
+from snqd.stores.probe import SCHEDULES, QueueLag, ScheduleState, SiteDepth, StoreHealth
 
 if TYPE_CHECKING:
     from snqd.items import ItemId, QueueName, SiteName
     from snqd.stores.base import QueueFacts
     from snqd.stores.memory_data import Data, Row
     from snqd.stores.pauses import Pause
+    from snqd.stores.schedules import ScheduleRow
 
 
 class MemoryProbe:
@@ -54,6 +55,18 @@ class MemoryProbe:
         begun = time.perf_counter()
         with self._data.lock:
             return StoreHealth(time.perf_counter() - begun)
+
+    def schedules(self) -> list[ScheduleState]:
+        clock = time.time()
+        groups: defaultdict[tuple[str, str, str], list[ScheduleRow]] = defaultdict(list)
+        with self._data.lock:
+            for row in self._data.schedules.values():
+                groups[row.name, row.queue, row.definition].append(row)
+        found = []
+        for key, rows in groups.items():
+            first = min(rows, key=lambda row: (row.last_due, row.site))
+            found.append(ScheduleState(*key, first.declared_by, len(rows), first.site, first.last_due, clock))
+        return sorted(found, key=lambda each: (each.last_due, each))[:SCHEDULES]
 
     def has_item(self, item: ItemId) -> bool:
         with self._data.lock:

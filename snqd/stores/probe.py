@@ -49,6 +49,26 @@ class StoreHealth(NamedTuple):
     free_bytes: int = -1
 
 
+class ScheduleState(NamedTuple):
+    """How far a schedule has come: of the `sites` that share it, `site` is furthest behind.
+
+    `last_due`: no due time up to it is looked at again. `now`: by the store's clock, as that.
+    """
+
+    name: str
+    queue: str
+    definition: str
+    declared_by: str
+    sites: int
+    site: str
+    last_due: float
+    now: float
+
+
+SCHEDULES = 1000
+"""Of more different schedules a probe tells those whose last due time is longest ago."""
+
+
 class Probe(Protocol):
     """Questions that can be asked all day, whatever waits: bounded work, nothing written, nobody kept waiting.
 
@@ -70,6 +90,9 @@ class Probe(Protocol):
         """The pauses that hold, and those that ended within the last day or so."""
 
     def health(self) -> StoreHealth: ...
+
+    def schedules(self) -> list[ScheduleState]:
+        """The schedules that are kept, those of other daemons too: one for each name, queue and definition."""
 
     def has_item(self, item: ItemId) -> bool:
         """Whether an item waits or is claimed."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal, NamedTuple
 
-Question = Literal["lags", "depths", "health"]
+Question = Literal["lags", "depths", "health", "schedules"]
 
 SHARE = 400
 _ANSWERS = 3
@@ -32,6 +32,7 @@ INTERVALS: dict[Question, Interval] = {
     "lags": Interval(1.0, 1.8, 1.8),
     "depths": Interval(1.0, 5.0, 60.0),
     "health": Interval(15.0, 60.0, 60.0),
+    "schedules": Interval(5.0, 15.0, 60.0),
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from snqd.telemetry.words import command, duration_words, limit_words, plural, size_words
 
 if TYPE_CHECKING:
-    from snqd.telemetry.facts import ConnectionFact, MemoryFact
+    from snqd.telemetry.facts import ConnectionFact, MemoryFact, ScheduleFact
 
 
 def lag(queue: str, ready: int, seconds: float, limit: float) -> str:
@@ -95,6 +95,26 @@ def connection(service: str, fact: ConnectionFact | None, away: int, seconds: fl
     )
 
 
+def schedule(fact: ScheduleFact, seconds: float, limit: float) -> str:
+    said = f"{overdue(fact, seconds)} (alarm from {limit_words(limit)})"
+    return f"{said}: {schedule_command(fact)}"
+
+
+def overdue(fact: ScheduleFact, seconds: float) -> str:
+    """Half a sentence: since when a schedule has not been acted on, and what is known of why."""
+    of_site = f" of site {fact.site}" if fact.sites == 1 else f" of {plural(fact.sites, 'site')}" if fact.sites else ""
+    said = f"schedule {fact.name}{of_site} for queue {fact.queue} has been overdue for {duration_words(seconds)}"
+    if fact.problem:
+        return f"{said}: {fact.problem}"
+    last = f" ({fact.declared_by} did last)" if fact.declared_by else ""
+    return f"{said} and no daemon acts on it{last}"
+
+
+def schedule_command(fact: ScheduleFact) -> str:
+    """It mends a mistake in the configuration, or shows which daemon ought to act."""
+    return "snqd config check" if fact.problem else "snqd schedule list"
+
+
 def good_again(name: str, subject: str, value: float | None) -> str:
     """What is told when an alarm is cleared. `value` None: what it was about is not there any more."""
     match name:
@@ -119,6 +139,8 @@ def good_again(name: str, subject: str, value: float | None) -> str:
             return f"worker {subject}: its memory limit is not near"
         case "connection":
             return f"{subject} is connected"
+        case "schedule":
+            return f"schedule {subject} is not overdue any more" if value is not None else f"schedule {subject} is gone"
         case "canary":
             return f"queue {subject}: the canary has come back"
     return f"{name} of {subject} is good again"

@@ -27,6 +27,7 @@ from snqd.telemetry.facts import (
     MemoryFact,
     PauseFact,
     QueueFact,
+    ScheduleFact,
     StoreFact,
     WorkerFact,
 )
@@ -95,6 +96,7 @@ class DaemonView:
         self._connections: Table[tuple[str, str, str], ConnectionFact] = Table(
             attrgetter("worker", "service", "name"), limits.connections, budget
         )
+        self._schedules: Table[str, ScheduleFact] = Table(attrgetter("name"), limits.queues, budget)
         self._daemon: Table[None, DaemonFact] = Table(_nothing, 1, budget)
         self._store: Table[None, StoreFact] = Table(_nothing, 1, budget)
         self._tables: dict[type[AnyFact], Table[Any, Any]] = {
@@ -109,6 +111,7 @@ class DaemonView:
             PauseFact: self._pauses,
             ConnectionFact: self._connections,
             LimitFact: self._limits,
+            ScheduleFact: self._schedules,
             DaemonFact: self._daemon,
             StoreFact: self._store,
         }
@@ -122,6 +125,7 @@ class DaemonView:
         """Those that ended within the last minute too; an empty queue or site in the key means all."""
         self.limits = self._limits.facts
         """Of what is claimed; names as in the fact."""
+        self.schedules = self._schedules.facts
         self.connections = self._connections.facts
         """Of services, by worker, service and name."""
         self._books = Books(self._flows, self._depths)
@@ -179,6 +183,7 @@ class DaemonView:
             and self._pauses.fresh >= daemon.pauses
             and self._connections.fresh >= daemon.connections
             and self._limits.fresh >= daemon.limits
+            and self._schedules.fresh >= daemon.schedules
         )
 
     def totals(self) -> Totals:

@@ -95,6 +95,8 @@ class DaemonFact(Fact, frozen=True, tag=1):
     """How many connection facts there are."""
     limits: Count = 0
     """How many limit facts there are."""
+    schedules: Count = 0
+    """How many schedule facts there are."""
 
 
 class WorkerFact(Fact, frozen=True, tag=2):
@@ -447,11 +449,33 @@ class LimitFact(Fact, frozen=True, tag=14):
         return (self.queue, self.site)
 
 
+class ScheduleFact(Fact, frozen=True, tag=15):
+    """A schedule, as far as the daemons on the store have come with it, at the site that is furthest behind."""
+
+    name: str
+    queue: str
+    site: str
+    sites: Count
+    """How many sites share it."""
+    declared_by: str
+    """`daemon@host` that acted on it last, or declared it; empty = nobody has yet."""
+    due: Figure
+    """The first due time on which nobody has acted: the next one, or one that is overdue; 0 = there is none."""
+    overdue_seconds: Figure
+    """Its age when the store was asked, by the store's clock; 0 = it has not come."""
+    problem: str
+    """One line: why no daemon keeps it, as far as the configuration here says; empty = nothing is wrong there."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.name,)
+
+
 AnyFact = (
     DaemonFact | WorkerFact | FlowFact | DepthFact | StoreFact | EventFact | AlarmFact | MemoryFact | CanaryFact
-    | QueueFact | CounterFact | PauseFact | ConnectionFact | LimitFact
+    | QueueFact | CounterFact | PauseFact | ConnectionFact | LimitFact | ScheduleFact
 )  # fmt: skip
 KINDS: tuple[type[Fact], ...] = (
     DaemonFact, WorkerFact, FlowFact, DepthFact, StoreFact, EventFact, AlarmFact, MemoryFact, CanaryFact, QueueFact,
-    CounterFact, PauseFact, ConnectionFact, LimitFact
+    CounterFact, PauseFact, ConnectionFact, LimitFact, ScheduleFact
 )  # fmt: skip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from snqd.telemetry.daemon_view import DaemonView
-    from snqd.telemetry.facts import ConnectionFact, MemoryFact, QueueFact, StoreFact, WorkerFact
+    from snqd.telemetry.facts import ConnectionFact, MemoryFact, QueueFact, ScheduleFact, StoreFact, WorkerFact
     from snqd.telemetry.rules import AlarmRules
     from snqd.telemetry.totals import Totals
 
@@ -30,7 +30,7 @@ _FORGET_SECONDS = 3600.0
 _BARELY_NOT = math.nextafter(1.0, 0.0)
 _CANARY_SITE = "default"
 """The site of every canary."""
-_NEEDS_STORE = frozenset({"lag", "stalled", "no_handler", "canary"})
+_NEEDS_STORE = frozenset({"lag", "stalled", "no_handler", "canary", "schedule"})
 
 
 class Figure(NamedTuple):
@@ -140,6 +140,7 @@ class Figures:
                 figures += _backlog(queue, each, served.get(queue), past, rules, crew.idle, step)
         if not is_blind:
             figures += self._canary(view, served, rules, now)
+            figures += _schedules(view.schedules.values(), rules)
         figures += _memory(view.memory.values(), rules)
         figures += _connections(view.connections.values(), rules, now)
         self._elapsed = elapsed
@@ -324,6 +325,16 @@ def _connections(facts: Iterable[ConnectionFact], rules: AlarmRules, now: float)
             "connection", service, seconds, limit, seconds / limit,
             partial(words.connection, service, oldest, len(gone), seconds, limit),
         )  # fmt: skip
+
+
+def _schedules(facts: Iterable[ScheduleFact], rules: AlarmRules) -> Iterable[Figure]:
+    """As old as the store said: a due time on which somebody has acted meanwhile is not to grow older here."""
+    limit = rules.schedule_seconds
+    for fact in facts if limit else ():
+        seconds = fact.overdue_seconds
+        yield Figure(
+            "schedule", fact.name, seconds, limit, seconds / limit, partial(words.schedule, fact, seconds, limit)
+        )
 
 
 def _memory_figure(fact: MemoryFact, limit: float) -> Figure:

@@ -26,7 +26,7 @@ Kind = Literal["live", "ready", "full"]
 
 SILENCE_SECONDS = 10.0
 """The hub looks once a second; facts that are older than this are not called present."""
-CRITICAL_ALARMS = frozenset({"lag", "stalled", "no_handler", "store", "canary", "connection"})
+CRITICAL_ALARMS = frozenset({"lag", "stalled", "no_handler", "store", "canary", "connection", "schedule"})
 _STUCK_SECONDS = 15.0
 _SHOWN_ALARMS = 5
 

@@ -28,6 +28,7 @@ from snqd.telemetry.facts import (
     MemoryFact,
     PauseFact,
     QueueFact,
+    ScheduleFact,
     StoreFact,
     WorkerFact,
 )
@@ -46,6 +47,7 @@ _PULSE: dict[type[Fact], set[str]] = {
     DaemonFact: {"hub_cpu_seconds", "hub_rss_bytes", "probe_seconds", "datagrams_sent", "bad_datagrams"},
     WorkerFact: {"beat", "cpu_seconds"},
     DepthFact: {"at"},
+    ScheduleFact: {"overdue_seconds"},
 }
 """Fields that move when nothing happens. A fact in which only these are new waits for its turn in the rotation."""
 
@@ -57,6 +59,7 @@ _FIRST: tuple[type[Fact], ...] = (
     QueueFact,
     WorkerFact,
     LimitFact,
+    ScheduleFact,
     ConnectionFact,
     CanaryFact,
     MemoryFact,

@@ -34,6 +34,7 @@ class AlarmRules:
     memory_seconds: float = 600.0
     canary_seconds: float = 60.0
     connection_seconds: float = 60.0
+    schedule_seconds: float = 300.0
     clear_share: float = 0.8
     hold_seconds: float = 10.0
     queues: Mapping[str, QueueRules] = field(default_factory=dict)

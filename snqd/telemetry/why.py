@@ -5,7 +5,8 @@ The order of the causes is the order in which one hides the others:
 1. Nothing is heard of the daemon: whatever is known was true once.
 2. The store does not answer. Then no worker can claim, and what is known of the items is as old as the outage; even a
    queue that is paused would not move if it were not. So it is told before everything that the store said.
-3. Paused; nothing waits; the site is refused: these are as somebody wants it, or as the configuration says.
+3. Paused; nothing waits (as its schedule is overdue, or as it should be); the site is refused: these are as somebody
+   wants it, or as the configuration says.
 4. No handler, no worker alive, no worker of its group, a loop that is stuck: nobody *could* take an item.
 5. What carries the items is away: a connection that a service keeps.
 6. Nothing can be taken: all items wait for their time (because their handler fails, or as it was asked), or others
@@ -21,6 +22,7 @@ from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from snqd.telemetry.alarm_words import overdue, schedule_command
 from snqd.telemetry.care_words import end_statement, pin_words
 from snqd.telemetry.limits import holding_back
 from snqd.telemetry.pauses import covering, resume_command, target_words, within, words_of
@@ -39,6 +41,8 @@ _STUCK_SECONDS = 15.0
 _JUST_COME_SECONDS = 3.0
 _MANY_DEAD_ROWS = 10_000
 _FEW_FAILURES = 3
+_OVERDUE_SECONDS = 5.0
+"""A daemon acts on a due time within much less."""
 _PARKED_SECONDS = 150.0
 """Workers name a site that they do not know once a minute."""
 _CARRIED_BY = {"xmppout": "xmpp"}
@@ -53,6 +57,7 @@ class Cause(StrEnum):
     STORE = "store"
     PAUSED = "paused"
     UNKNOWN_QUEUE = "unknown queue"
+    SCHEDULE = "schedule"
     NOTHING_WAITS = "nothing waits"
     SITE = "site"
     NO_HANDLER = "no handler"
@@ -156,6 +161,16 @@ def _unknown_queue(it: Situation) -> Answer | None:
         return Answer(Cause.NOT_KNOWN, f"the facts of daemon {it.view.name} are still coming in", "snqd status")
     said = f"{it.name} has no items and no handler: nobody here has heard of that name"
     return Answer(Cause.UNKNOWN_QUEUE, said, "snqd status")
+
+
+def _schedule_overdue(it: Situation) -> Answer | None:
+    """Nothing waits, and something should."""
+    late = [fact for fact in it.view.schedules.values() if fact.queue == it.queue and it.site in (None, fact.site)]
+    worst = max(late, key=lambda fact: fact.overdue_seconds, default=None)
+    if not it.waiting.is_empty or worst is None or worst.overdue_seconds < _OVERDUE_SECONDS:
+        return None
+    said = f"nothing waits in {it.name}: {overdue(worst, worst.overdue_seconds)}"
+    return Answer(Cause.SCHEDULE, said, schedule_command(worst))
 
 
 def _nothing_waits(it: Situation) -> Answer | None:
@@ -418,6 +433,7 @@ def _all_items(it: Situation, count: int) -> str:
 
 
 _CAUSES: tuple[Callable[[Situation], Answer | None], ...] = (
-    _not_heard, _store_away, _paused, _unknown_queue, _nothing_waits, _site_refused, _no_handler, _no_worker,
-    _not_served, _stuck, _not_connected, _failing, _delayed, _held, _at_limit, _busy, _just_come, _pinned, _moves,
+    _not_heard, _store_away, _paused, _schedule_overdue, _unknown_queue, _nothing_waits, _site_refused, _no_handler,
+    _no_worker, _not_served, _stuck, _not_connected, _failing, _delayed, _held, _at_limit, _busy, _just_come, _pinned,
+    _moves,
 )  # fmt: skip

@@ -191,3 +191,34 @@ def test_no_item_is_put_behind_one_that_runs_where_that_is_not_wanted(
 
     daemon.wait_facts("slow", 2)
     assert skipped["reason"] == "the item before still waits or runs (overlap = skip)"
+
+
+def test_an_alarm_tells_of_a_schedule_that_no_daemon_keeps(make_daemon: MakeDaemon, place: Place) -> None:
+    with place.open() as store:
+        store.keep_schedules([Wanted("default", "tick", "q", "* * * * * * UTC")], "main@gone")
+    daemon = make_daemon(place, SOURCE, alarms={"schedule_seconds": 6.0, "hold_seconds": 0.0})
+
+    raised = daemon.wait_event("AlarmRaised", subject="tick")
+
+    assert raised["name"] == "schedule"
+    assert "main@gone did last" in raised["message"]
+    why = daemon.command("why", "q")
+    assert "nothing waits in queue q: schedule tick of site default" in why.out
+    assert "snqd schedule list" in why.out
+    health = daemon.command("health")
+    assert (health.code, "critical schedule: schedule tick" in health.out) == (2, True)
+
+    forgot = daemon.command("schedule", "forget", "tick")
+
+    assert (forgot.code, forgot.err) == (0, "snqd: forgot schedule tick of 1 site\n")
+    daemon.wait_event("AlarmCleared", subject="tick", seconds=60)
+    assert daemon.command("schedule", "forget", "tick").err == "snqd: nobody knows a schedule tick\n"
+
+
+def test_a_schedule_that_is_declared_here_is_not_forgotten(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
+    daemon = make_daemon(sqlite_place, SOURCE, start=False, schedule={"tick": EACH_SECOND})
+
+    done = daemon.command("schedule", "forget", "tick")
+
+    assert done.code != 0
+    assert "schedule tick is declared here" in done.err

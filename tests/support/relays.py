@@ -69,7 +69,7 @@ def told(fleet: Fleet) -> dict[object, AnyFact]:
     found = view(fleet)
     tables = (
         found.workers, found.flows, found.depths, found.queues, found.alarms, found.memory, found.canaries,
-        found.counters, found.pauses, found.connections, found.limits,
+        found.counters, found.pauses, found.connections, found.limits, found.schedules,
     )  # fmt: skip
     facts: list[AnyFact] = [fact for table in tables for fact in table.values()]
     facts += [fact for fact in (found.daemon, found.store) if fact is not None]

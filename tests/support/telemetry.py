@@ -20,6 +20,7 @@ from snqd.telemetry.facts import (
     MemoryFact,
     PauseFact,
     QueueFact,
+    ScheduleFact,
     StoreFact,
     WorkerFact,
 )
@@ -58,9 +59,10 @@ CONNECTION = ConnectionFact(
     "main.1", "xmpp", "update@a.example", "a.example", "connected", 1_764_000_001.0, "", 0.0, 0.002, 9, 8, 1, 3, 1
 )  # fmt: skip
 LIMIT = LimitFact("mail", "*", 5, 0.5)
+SCHEDULE = ScheduleFact("nightly", "mail", "a.example", 3, "main@db7", 1_764_000_000.0, 12.5, "")
 ONE_OF_EACH: tuple[AnyFact, ...] = (
     DAEMON, WORKER, FLOW, DEPTH, STORE, EVENT, ALARM, MEMORY, CANARY, QUEUE, COUNTER, PAUSE,
-    CONNECTION, LIMIT
+    CONNECTION, LIMIT, SCHEDULE
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from snqd.telemetry.facts import (
     MemoryFact,
     PauseFact,
     QueueFact,
+    ScheduleFact,
     StoreFact,
     WorkerFact,
 )
@@ -70,7 +71,7 @@ def daemon_fact(facts: tuple[AnyFact, ...] = (), *, is_complete: bool = True, **
         "pid": 4000, "store": "postgresql://snqd@db.example/queue", "started": NOON - 3600, "workers_wanted": 2,
         "workers": count(WorkerFact), "flows": count(FlowFact), "depths": count(DepthFact), "queues": count(QueueFact),
         "pauses": count(PauseFact), "connections": count(ConnectionFact),
-        "limits": count(LimitFact),
+        "limits": count(LimitFact), "schedules": count(ScheduleFact),
     }  # fmt: skip
     return _made(DaemonFact, given | changes)
 
@@ -106,6 +107,11 @@ def pause(name: str = "", site: str = "", **changes: Any) -> PauseFact:
 
 def limit(name: str = "", site: str = "", **changes: Any) -> LimitFact:
     return _made(LimitFact, {"queue": name, "site": site} | changes)
+
+
+def schedule(name: str = "nightly", **changes: Any) -> ScheduleFact:
+    given = {"name": name, "queue": "mail", "site": "a.example", "sites": 1, "declared_by": "main@db7", "due": NOON}
+    return _made(ScheduleFact, given | changes)
 
 
 def depth(name: str = "mail", site: str = "a.example", **changes: Any) -> DepthFact:

@@ -22,6 +22,7 @@ from tests.support.views import (
     memory,
     pause,
     queue,
+    schedule,
     store,
     worker,
 )
@@ -441,6 +442,35 @@ def test_a_service_that_is_not_connected_is_told_with_its_reason_and_once_for_al
     assert (names([over]), over.message) == ([("connection", "xmpp", False)], "xmpp is connected")
 
 
+def test_a_schedule_on_which_no_daemon_acts_is_an_alarm_until_one_does() -> None:
+    watch = Watch()
+    assert watch.look(*HEALTHY, schedule(overdue_seconds=299.0), schedule("weekly")) == []
+
+    (alarm,) = watch.look(*HEALTHY, schedule(overdue_seconds=420.0), schedule("weekly"))
+    assert (names([alarm]), alarm.value) == ([("schedule", "nightly", True)], 420.0)
+    assert alarm.message == (
+        "schedule nightly of site a.example for queue mail has been overdue for 7m00s and no daemon acts on it "
+        "(main@db7 did last) (alarm from 5m): snqd schedule list"
+    )
+    away = store(connected=False, since=watch.stage.now)
+    assert names(watch.look_for(20, worker(1), away, schedule())) == [("store", "postgres", True)], (
+        "it is not known now"
+    )
+    (over,) = [each for each in watch.look_for(20, *HEALTHY, schedule()) if each.name == "schedule"]
+    assert (over.is_raised, over.message) == (False, "schedule nightly is not overdue any more")
+
+
+def test_a_schedule_that_is_never_due_is_told_with_what_is_wrong() -> None:
+    nowhere = schedule(sites=0, site="", declared_by="", overdue_seconds=600.0, problem="there is no site 'x'")
+
+    (alarm,) = Watch().look(*HEALTHY, nowhere)
+
+    assert alarm.message == (
+        "schedule nightly for queue mail has been overdue for 10m00s: there is no site 'x' (alarm from 5m): "
+        "snqd config check"
+    )
+
+
 def test_an_alarm_that_is_turned_off_is_cleared() -> None:
     watch = Watch()
     overdue = (*HEALTHY, flow(claimed=1), depth(ready=1, lag_seconds=400.0))
@@ -457,7 +487,7 @@ def test_an_alarm_that_is_turned_off_is_cleared() -> None:
     [
         "lag_seconds", "failure_ratio", "respawns_per_minute", "stalled_seconds", "no_handler_seconds",
         "dead_letters_per_minute", "store_seconds", "memory_seconds", "canary_seconds",
-        "connection_seconds",
+        "connection_seconds", "schedule_seconds",
     ],
 )  # fmt: skip
 def test_nought_turns_an_alarm_off(off: str) -> None:
@@ -468,6 +498,7 @@ def test_nought_turns_an_alarm_off(off: str) -> None:
             worker(1), memory(limit_in_seconds=1.0), flow(failed=50, dead_lettered=50), *deaths,
             depth(ready=1, lag_seconds=400.0), queue("push", workers=0), depth("push", ready=1, lag_seconds=400.0),
             queue(), canary(sent=1, last_sent=NOON), connection(state="backing off"),
+            schedule(overdue_seconds=400.0),
         ]  # fmt: skip
         watch.look(worker(1))
         watch.look_for(62, store(), *bad)

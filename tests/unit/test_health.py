@@ -111,7 +111,7 @@ def test_somebody_should_look(name: str) -> None:
     assert (answer.code, answer.line) == (1, f"SNQD WARNING: daemon main: warning {name}: mail is bad")
 
 
-@pytest.mark.parametrize("name", ["lag", "stalled", "no_handler", "store", "canary", "connection"])
+@pytest.mark.parametrize("name", ["lag", "stalled", "no_handler", "store", "canary", "connection", "schedule"])
 def test_work_is_not_done(name: str) -> None:
     answer = health(view_of(*WELL, alarm("fatal", "main.2", since=NOON - 900), alarm(name)), "full", NOON)
 

@@ -12,7 +12,7 @@ from snqd.errors import StoreUnavailable
 from snqd.hub.prober import Prober
 from snqd.items import ItemId, QueueName
 from snqd.stores.pauses import Pause
-from snqd.stores.probe import QueueLag, SiteDepth, StoreHealth
+from snqd.stores.probe import QueueLag, ScheduleState, SiteDepth, StoreHealth
 from snqd.stores.probe_pace import INTERVALS, Interval
 from tests.support.processes import wait_until
 
@@ -46,6 +46,10 @@ class Store:
     def health(self) -> StoreHealth:
         self._ask("health")
         return StoreHealth(round_trip_seconds=0.001)
+
+    def schedules(self) -> list[ScheduleState]:
+        self._ask("schedules")
+        return [ScheduleState("nightly", "mail", "@daily UTC", "main@here", 1, "a", 1.0, 2.0)]
 
     def has_item(self, item: ItemId) -> bool:
         return bool(item)

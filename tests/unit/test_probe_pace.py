@@ -44,24 +44,28 @@ def test_all_are_asked_at_once_in_the_beginning() -> None:
 
 
 def test_cheap_answers_are_asked_for_at_the_least_intervals() -> None:
-    asked, busy, oldest = run({"lags": 0.0005, "depths": 0.001, "health": 0.001}, 300.0)
+    asked, busy, oldest = run({"lags": 0.0005, "depths": 0.001, "health": 0.001, "schedules": 0.001}, 300.0)
 
-    assert asked == {"lags": 301, "depths": 300, "health": 20}
+    assert asked == {"lags": 301, "depths": 300, "health": 20, "schedules": 60}
     assert busy < 0.002
     assert oldest < 1.1
 
 
 def test_where_nothing_moves_little_is_asked() -> None:
-    asked, _busy, oldest = run({"lags": 0.0005, "depths": 0.001, "health": 0.001}, 300.0, is_idle=True)
+    asked, _busy, oldest = run(
+        {"lags": 0.0005, "depths": 0.001, "health": 0.001, "schedules": 0.001}, 300.0, is_idle=True
+    )
 
-    assert asked == {"lags": 167, "depths": 61, "health": 5}
+    assert asked == {"lags": 167, "depths": 61, "health": 5, "schedules": 20}
     assert oldest < 2.0
 
 
 def test_a_setting_can_make_all_of_it_less_frequent() -> None:
-    asked, _busy, _oldest = run({"lags": 0.0005, "depths": 0.001, "health": 0.001}, 300.0, least=10.0)
+    asked, _busy, _oldest = run(
+        {"lags": 0.0005, "depths": 0.001, "health": 0.001, "schedules": 0.001}, 300.0, least=10.0
+    )
 
-    assert asked == {"lags": 31, "depths": 30, "health": 20}
+    assert asked == {"lags": 31, "depths": 30, "health": 20, "schedules": 30}
 
 
 def test_what_begins_to_move_is_looked_at_at_once_and_a_store_that_is_away_is_left_alone() -> None:
@@ -69,6 +73,7 @@ def test_what_begins_to_move_is_looked_at_at_once_and_a_store_that_is_away_is_le
     pace.asked("lags", 5.0, 5.0, is_idle=True)
     pace.asked("depths", 5.0, 5.0, is_idle=True)
     pace.asked("health", 5.0, 5.0, is_idle=True)
+    pace.asked("schedules", 5.0, 5.0, is_idle=True)
     assert pace.next(5.0).question == "lags"
     assert pace.next(5.0).in_seconds == pytest.approx(1.8)
 
@@ -81,17 +86,19 @@ def test_what_begins_to_move_is_looked_at_at_once_and_a_store_that_is_away_is_le
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_dear_answers_come_seldom_enough_and_the_lag_stays_young(scale: int) -> None:
-    _asked, busy, oldest = run({"lags": 0.001 * scale, "depths": 0.02 * scale, "health": 0.005 * scale}, 600.0)
+    costs: dict[Question, float] = {"lags": 0.001, "depths": 0.02, "health": 0.005, "schedules": 0.02}
+    _asked, busy, oldest = run({question: cost * scale for question, cost in costs.items()}, 600.0)
 
     assert busy < 0.01
     assert oldest < 2.0
 
 
 def test_nothing_is_given_up_however_dear_it_is() -> None:
-    asked, _busy, _oldest = run({"lags": 2.0, "depths": 2.0, "health": 2.0}, 600.0)
+    asked, _busy, _oldest = run({"lags": 2.0, "depths": 2.0, "health": 2.0, "schedules": 2.0}, 600.0)
 
     assert asked["depths"] >= 9
     assert asked["health"] >= 9
+    assert asked["schedules"] >= 9
     assert asked["lags"] >= 100
 
 

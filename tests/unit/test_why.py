@@ -20,6 +20,7 @@ from tests.support.views import (
     limit,
     pause,
     queue,
+    schedule,
     store,
     view_of,
     worker,
@@ -56,6 +57,26 @@ CASES = {
         Cause.STORE,
         "the store has not answered for 42s: connection refused; what waits cannot be claimed, and is kept",
         "psql postgresql://snqd@db.example/queue -c 'SELECT 1'",
+    ),
+    "nothing waits since its schedule is overdue": Case(
+        (*SERVED, depth(), schedule(overdue_seconds=420.0, sites=3), schedule("weekly", overdue_seconds=9.0)),
+        Cause.SCHEDULE,
+        "nothing waits in queue mail: schedule nightly of 3 sites for queue mail has been overdue for 7m00s and no "
+        "daemon acts on it (main@db7 did last)",
+        "snqd schedule list",
+    ),
+    "its schedule is for a site that there is not": Case(
+        (*SERVED, schedule(overdue_seconds=60.0, sites=1, site="x", problem="there is no site 'x'")),
+        Cause.SCHEDULE,
+        "nothing waits in queue mail: schedule nightly of site x for queue mail has been overdue for 1m00s: "
+        "there is no site 'x'",
+        "snqd config check",
+    ),
+    "nothing waits, and its schedule is not overdue": Case(
+        (*SERVED, depth(), schedule(), schedule("other", queue="news", overdue_seconds=99.0)),
+        Cause.NOTHING_WAITS,
+        "nothing waits in queue mail",
+        "snqd status",
     ),
     "it is paused": Case(
         (*SERVED, pause("mail", reason="the relay is down", expires=NOON + 3600), depth(paused=12)),

@@ -136,6 +136,7 @@ def known(view: DaemonView) -> dict[tuple[type, Any], AnyFact]:
         view.canaries,
         view.connections,
         view.limits,
+        view.schedules,
     )
     facts: list[AnyFact] = [fact for table in tables for fact in table.values()]
     if view.store is not None:

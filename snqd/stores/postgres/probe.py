@@ -23,7 +23,7 @@ from snqd.stores.postgres.connection import Session, guarded
 from snqd.stores.postgres.heads import BEGIN, Crowd, Floor, Head, Heads, LineName
 from snqd.stores.postgres.pins import Pin, Pins
 from snqd.stores.postgres.texts import beyond_all, number_array, text_array
-from snqd.stores.probe import QueueLag, StoreHealth
+from snqd.stores.probe import SCHEDULES, QueueLag, ScheduleState, StoreHealth
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ class PostgresProbe:
             pin = self._pins.oldest([Pin(*row) for row in self._rows("pins")], time.monotonic())
         pinned = pin.pid, pin.seconds or 0.0, pin.words
         return StoreHealth(took, table, indexes, dead, vacuumed, *pinned, live_rows=live, dead_letter_bytes=letters)
+
+    def schedules(self) -> list[ScheduleState]:
+        with self._asking():
+            return list(map(ScheduleState._make, self._rows("schedules", limit=SCHEDULES)))
 
     def has_item(self, item: ItemId) -> bool:
         with self._asking():

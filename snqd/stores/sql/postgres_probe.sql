@@ -262,3 +262,10 @@ order by age(horizon) desc limit 10
 
 -- name: has_item
 select exists (select from queue_item where id = %(id)s)
+
+-- name: schedules
+-- Of the sites that share a schedule, the one that is furthest behind.
+select name::text, queue::text, definition, (array_agg(declared_by order by last_due, site))[1], count(*),
+  (array_agg(site::text order by last_due, site))[1], extract(epoch from min(last_due))::float8,
+  extract(epoch from now())::float8
+from queue_schedule group by name, queue, definition order by min(last_due), name, queue, definition limit %(limit)s

@@ -174,3 +174,8 @@ FROM pragma_page_count, pragma_page_size, pragma_freelist_count
 
 -- name: has_item
 SELECT EXISTS (SELECT 1 FROM queue_item WHERE id = :id)
+
+-- name: schedules
+-- Of the sites that share a schedule, the one that is furthest behind: the other columns are those of the minimum's row.
+SELECT name, queue, definition, declared_by, count(*), site, min(last_due) AS behind
+FROM queue_schedule GROUP BY name, queue, definition ORDER BY behind, name, queue, definition LIMIT :limit

@@ -18,7 +18,7 @@ from snqd.items import QueueName
 from snqd.stores.census import CLAIMED_ROWS, Census, Counted
 from snqd.stores.estimate import EDGE_ROWS, Row, View
 from snqd.stores.pauses import PAUSED_ROWS, pause_of
-from snqd.stores.probe import QueueLag, StoreHealth
+from snqd.stores.probe import SCHEDULES, QueueLag, ScheduleState, StoreHealth
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import pauses
 from snqd.stores.sqlite.connection import is_busy, now, pause, translated
@@ -88,6 +88,11 @@ class SqliteProbe:
             return StoreHealth(took, table_bytes=used + _size(log), free_bytes=free)
 
         return self._ask(look)
+
+    def schedules(self) -> list[ScheduleState]:
+        clock = now()
+        rows = self._ask(lambda raw: _rows(raw, "schedules", limit=SCHEDULES))
+        return [ScheduleState._make((*row, clock)) for row in rows]
 
     def has_item(self, item: ItemId) -> bool:
         return bool(self._ask(lambda raw: _rows(raw, "has_item", id=item))[0][0])

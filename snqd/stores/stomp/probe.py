@@ -14,7 +14,7 @@ from snqd.stores.stomp.session import Sending
 if TYPE_CHECKING:
     from snqd.items import ItemId
     from snqd.stores.pauses import Pause
-    from snqd.stores.probe import QueueLag, SiteDepth
+    from snqd.stores.probe import QueueLag, ScheduleState, SiteDepth
     from snqd.stores.stomp.destinations import Routes
     from snqd.stores.stomp.location import Address
 
@@ -47,6 +47,10 @@ class StompProbe:
         began = time.monotonic()
         loop.do(_ping(brokers, self._routes.control))
         return StoreHealth(round_trip_seconds=time.monotonic() - began)
+
+    def schedules(self) -> list[ScheduleState]:
+        """A broker keeps none."""
+        return []
 
     def has_item(self, item: ItemId) -> bool:  # noqa: ARG002
         """Nobody can say that it has gone."""

@@ -244,7 +244,7 @@ def test_alarms_are_rows_and_weigh_on_their_queue() -> None:
     shown.show(
         queue("mail"), queue("old"), worker(), store(),
         alarm("lag", "mail", value=400.0, threshold=300.0, message="late"), alarm("failures", "mail"),
-        alarm("dead_letters", "old"), alarm("memory", "main.1", is_raised=False),
+        alarm("dead_letters", "old"), alarm("memory", "main.1", is_raised=False), alarm("schedule", "nightly"),
     )  # fmt: skip
     lag = names_index(("lag", "mail"))
     assert shown.get(columns.ALARMS, "severity", *lag) == 2
@@ -253,7 +253,8 @@ def test_alarms_are_rows_and_weigh_on_their_queue() -> None:
     assert shown.get(columns.ALARMS, "severity", *names_index(("memory", "main.1"))) == 0
     assert shown.get(columns.QUEUES, "health", *name_index("mail")) == 2
     assert shown.get(columns.QUEUES, "health", *name_index("old")) == 1
-    assert shown.get(columns.DAEMON, "alarms") == 3
+    assert shown.get(columns.ALARMS, "severity", *names_index(("schedule", "nightly"))) == 2
+    assert shown.get(columns.DAEMON, "alarms") == 4
     assert shown.get(columns.DAEMON, "health") == 2
 
 
