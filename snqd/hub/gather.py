@@ -19,6 +19,7 @@ from snqd.hub.schedules import ScheduleBook
 from snqd.hub.workers import WorkerBook, cpu_seconds, rss_bytes
 from snqd.telemetry.facts import ConnectionFact, DaemonFact, LimitFact, PauseFact, QueueFact, ScheduleFact, StoreFact
 from snqd.telemetry.pauses import words_of
+from snqd.telemetry.situation import is_idle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,9 +94,13 @@ class Gatherer:
         pauses = self._pauses.take(seen.pauses, now) if seen.lags_at else []
         words = {fact.queue: words_of(fact) for fact in pauses if fact.queue and not fact.site and not fact.ended}
         queues = self._backlog.queues(seen, self._service(), words)
-        facts: list[AnyFact] = [_with_past(fact, past.recent(fact.queue)) for fact in queues]
+        limits = self._limits.facts()
+        has_idle = any(map(is_idle, self._workers))
+        facts: list[AnyFact] = [
+            self._limits.of_queue(_with_past(fact, past.recent(fact.queue)), has_idle=has_idle) for fact in queues
+        ]
         facts += pauses
-        facts += self._limits.facts()
+        facts += limits
         facts += self._schedules.facts(seen, now)
         facts += self.connections.facts(now)
         facts += self._memory(now)
@@ -119,7 +124,9 @@ class Gatherer:
         if seen.depths_at == self._depths_at:
             return []
         self._depths_at = seen.depths_at
-        return self._backlog.take(seen)
+        fresh = self._backlog.take(seen)
+        self._limits.saw(self._backlog.depths)
+        return fresh
 
     def _pace_prober(self, now: float) -> None:
         """A store in which nothing moves is asked less often."""

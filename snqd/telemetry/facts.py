@@ -351,6 +351,17 @@ class QueueFact(Fact, frozen=True, tag=10):
     """Of `recent_handlings`, those that ended with an exception, a time limit or a crash."""
     recent_handlings: Count = 0
     """Handlings that ended within the last five minutes: what an alarm on failures judges."""
+    in_flight_limit: Count = 0
+    """Most items of the whole queue that are claimed at the same time, over all daemons; 0 = no such limit. `LimitFact`
+    has those of sites too.
+    """
+    rate_limit: Figure = 0.0
+    """Most items of the whole queue that are begun in a second, over all daemons; 0 = no such limit."""
+    held_back: str = ""
+    """The limit that holds back all that is ready now, of the queue or of the sites that have ready items, in words;
+    empty = none does. A rate is taken to hold items back that were left for seconds, beside an idle worker or while as
+    many go out as it allows.
+    """
 
     @property
     def key(self) -> tuple[Any, ...]:

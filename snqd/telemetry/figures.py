@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.telemetry import alarm_words as words
 from snqd.telemetry.pauses import covering
+from snqd.telemetry.situation import is_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -214,9 +215,8 @@ def _handlings(totals: Totals) -> int:
 def _count(workers: Iterable[WorkerFact]) -> _Crew:
     idle, fatal = 0, []
     for worker in workers:
-        if worker.state == "running":
-            idle += worker.running == 0 and worker.phase in ("idle", "claiming")
-        elif worker.state == "fatal":
+        idle += is_idle(worker)
+        if worker.state == "fatal":
             fatal.append(worker)
     return _Crew(idle, fatal)
 

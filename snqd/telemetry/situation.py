@@ -52,7 +52,7 @@ class Situation:
         self.living = [worker for worker in workers if worker.state == "running"]
         self.busy = [worker for worker in self.living if worker.running or worker.phase == "handling"]
         self.standby = [worker for worker in self.living if worker.phase == "standby"]
-        self.idle = [worker for worker in self.living if not worker.running and worker.phase in ("idle", "claiming")]
+        self.idle = [worker for worker in workers if is_idle(worker)]
 
     @property
     def is_known(self) -> bool:
@@ -71,6 +71,12 @@ class Situation:
     def moves_per_second(self) -> float:
         """Of the whole queue: there are no rates of its sites."""
         return self.fact.out_per_second if self.fact is not None else 0.0
+
+    @property
+    def lag_seconds(self) -> float:
+        """As last heard: the store is asked for that of a whole queue more often."""
+        of_queue = self.fact.lag_seconds if self.fact is not None and self.site is None else 0.0
+        return max(self.waiting.lag_seconds, of_queue)
 
     def depths(self) -> Iterator[DepthFact]:
         return (fact for fact in self.view.depths.values() if self._is_ours(fact))
@@ -120,6 +126,11 @@ class Situation:
 
     def kill(self, signal: str) -> str:
         return f"kill -{signal} {self.daemon_pid}"
+
+
+def is_idle(worker: WorkerFact) -> bool:
+    """Whether a worker is there and has nothing to do."""
+    return worker.state == "running" and not worker.running and worker.phase in ("idle", "claiming")
 
 
 def error_of(event: EventFact) -> str:

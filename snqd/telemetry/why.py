@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from snqd.telemetry.alarm_words import overdue, schedule_command
 from snqd.telemetry.care_words import end_statement, pin_words
-from snqd.telemetry.limits import holding_back
+from snqd.telemetry.limits import LEFT_SECONDS, holding_back, in_flight_of, is_left
 from snqd.telemetry.pauses import covering, resume_command, target_words, within, words_of
 from snqd.telemetry.situation import Situation, error_of, states_of
 from snqd.telemetry.words import command, duration_words, plural, rate_words
@@ -38,7 +38,6 @@ SILENCE_SECONDS = 10.0
 """After this long without a word from the daemon the facts are not called present."""
 _STUCK_SECONDS = 15.0
 """The loop of a worker without items turns once a second."""
-_JUST_COME_SECONDS = 3.0
 _MANY_DEAD_ROWS = 10_000
 _FEW_FAILURES = 3
 _OVERDUE_SECONDS = 5.0
@@ -345,8 +344,11 @@ def _at_limit(it: Situation) -> Answer | None:
     if not it.waiting.ready:
         return None
     sites = [it.site] if it.site is not None else sorted({fact.site for fact in it.depths() if fact.ready})
-    is_left = bool(it.idle) and it.waiting.lag_seconds >= _JUST_COME_SECONDS
-    found = holding_back(it.view, it.queue, sites, is_left=is_left)
+    whole = it.view.limits.get((it.queue, ""))
+    found = holding_back(
+        it.view.limits, in_flight_of(it.view.depths.values()), it.queue, sites,
+        is_left=is_left(whole, it.lag_seconds, it.moves_per_second, has_idle=bool(it.idle)),
+    )  # fmt: skip
     if found is None:
         return None
     return Answer(Cause.LIMIT, f"{found.sentence}; {_ready(it)}", command("snqd", "config", "show", found.setting))
@@ -368,7 +370,7 @@ def _busy(it: Situation) -> Answer | None:
 
 
 def _just_come(it: Situation) -> Answer | None:
-    if it.waiting.lag_seconds >= _JUST_COME_SECONDS or it.moves_per_second > 0:
+    if it.waiting.lag_seconds >= LEFT_SECONDS or it.moves_per_second > 0:
         return None
     return Answer(Cause.MOVES, f"{_ready(it)}: just come", "snqd status --watch")
 

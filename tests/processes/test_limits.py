@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snqd.items import new_item
+from tests.support.monitor import Monitor
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
@@ -121,6 +122,19 @@ def test_a_rate_is_kept(make_daemon: MakeDaemon, place: Place) -> None:
     times = sorted(fact["at"] for fact in daemon.wait_facts("ran", 35))
 
     assert times[-1] - stored_at > 0.7  # 20 at once, and 15 at 20 a second
+
+
+def test_the_facts_and_why_say_that_a_rate_holds_a_queue_back(make_daemon: MakeDaemon, place: Place) -> None:
+    daemon = make_daemon(place, SOURCE, queue={"other": {"rate_per_second": 0.2}}, daemon={"threads": 2})
+    place.enqueue_all([new_item("other", n) for n in range(40)])
+    with Monitor(daemon.wait_hub().address) as monitor:
+        view = monitor.wait(lambda view: "other" in view.queues and view.queues["other"].held_back, "the fact says so")
+
+    fact = view.queues["other"]
+    assert (fact.rate_limit, fact.in_flight_limit) == (0.2, 0)
+    assert fact.held_back == "queue other is at its limit of 12.0/min, over all daemons"
+    assert not any(fact.held_back for fact in view.queues.values() if fact.queue != "other")
+    assert fact.held_back in daemon.command("why", "other").out
 
 
 ONE_QUEUE = """

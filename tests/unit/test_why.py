@@ -516,6 +516,15 @@ def test_a_limit_that_a_site_has_lifted_or_has_not_reached_holds_nothing_back() 
     assert why(view, "mail", "a.example", now=NOON).cause is Cause.LIMIT
 
 
+def test_a_rate_that_is_used_to_the_full_is_told_though_all_workers_are_busy() -> None:
+    hands = (daemon_fact(), store(), busy(1, queue="other"), limit("mail", rate=5.0), depth(ready=900))
+
+    full, slow = (view_of(*hands, queue(out_per_second=rate, drain_seconds=-1.0)) for rate in (4.9, 2.0))
+
+    assert why(full, "mail", now=NOON).sentence.startswith("queue mail is at its limit of 5.0/s, over all daemons")
+    assert why(slow, "mail", now=NOON).cause is Cause.BUSY
+
+
 def test_what_has_just_come_is_not_held_back_by_a_rate() -> None:
     view = view_of(*SERVED, limit("mail", rate=5.0), depth(ready=1, lag_seconds=0.2))
 

@@ -211,6 +211,10 @@ QUEUES: Final = Group(
         Column(34, "is_growing", TRUTH, _of_queue(lambda fact: fact.is_growing)),
         Column(35, "recent_failed", GAUGE, _of_queue(lambda fact: fact.recent_failed)),
         Column(36, "recent_handlings", GAUGE, _of_queue(lambda fact: fact.recent_handlings)),
+        Column(37, "in_flight_limit", GAUGE, _of_queue(lambda fact: fact.in_flight_limit)),
+        Column(38, "rate_limit", THOUSANDTHS, _of_queue(lambda fact: fact.rate_limit)),
+        Column(39, "is_held_back", TRUTH, _of_queue(lambda fact: fact.held_back)),
+        Column(40, "held_back_by", TEXT, _of_queue(lambda fact: fact.held_back, "")),
     ),
 )
 SITES: Final = Group("snqdSite", (*OBJECTS, 4, 1), (Column(2, "label", TEXT, _label), *_work(7)))

@@ -239,6 +239,18 @@ def test_a_worker_and_a_store_say_what_is_known_and_leave_out_what_is_not() -> N
     assert shown.get(columns.STORES, "round_trip", 1) == 1200
 
 
+def test_a_queue_says_what_its_limits_hold_back() -> None:
+    shown = Shown()
+    shown.show(queue("mail", in_flight_limit=20, rate_limit=0.5, held_back="queue mail is at its limit"), queue("old"))
+
+    def of(name: str) -> list[Any]:
+        columns_ = ("in_flight_limit", "rate_limit", "is_held_back", "held_back_by")
+        return [shown.get(columns.QUEUES, each, *name_index(name)) for each in columns_]
+
+    assert of("mail") == [20, 500, 1, "queue mail is at its limit"]
+    assert of("old") == [0, 0, 2, ""]
+
+
 def test_alarms_are_rows_and_weigh_on_their_queue() -> None:
     shown = Shown()
     shown.show(
