@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +140,26 @@ def test_items_that_are_only_given_back_use_nothing_up(make_daemon: MakeDaemon, 
     assert (report["handled"], report["remaining"]) == (200, 53)
     assert len(cron.facts("ran")) == 200
     assert not cron.facts("ran", site="nowhere")
+
+
+def test_a_drain_looks_again_after_what_was_given_back_however_long_its_main_thread_takes(
+    make_daemon: MakeDaemon, place: Place
+) -> None:
+    """The worker tells of a site that is not declared once it has given the item back; here nobody reads it yet."""
+    cron = make_daemon(place, PLAIN, start=False)
+    (refused, _other) = place.enqueue_all([new_item("p1", 1, site="nowhere", priority=-1), new_item("p1", 2)])
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, b"x" * fcntl.fcntl(write_fd, fcntl.F_SETPIPE_SZ, 4096))
+    words = [sys.executable, "-m", "snqd", "drain", "-c", "snqd.toml"]
+    drain = subprocess.Popen(words, stderr=write_fd, cwd=cron.folder, env=cron.environment)
+    os.close(write_fd)
+
+    place.wait_item(refused, lambda item: item.state == "scheduled")
+    with os.fdopen(read_fd, "rb") as pipe:
+        assert b"UnknownSite" in pipe.read()
+
+    assert drain.wait(20) == 0
+    assert [fact["n"] for fact in cron.facts("ran")] == [2]
 
 
 def test_who_comes_after_a_crash_handles_what_was_left_and_no_more(make_daemon: MakeDaemon, place: Place) -> None:
