@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from snqd.items import CANARY, ItemId, SiteName
 from snqd.stores.base import DeadLettered, DeadReason, Done, ItemFilter, Released, Retried
-from snqd.stores.schedules import Due, Wanted
 from tests.support.stores import OpenStore, Recipe, claim, claim_one, lane, new, waiting
 
 if TYPE_CHECKING:
@@ -26,24 +25,6 @@ class ProbeContract:
         assert probe.lags() == []
         assert probe.depths() == []
         assert not probe.has_item(ItemId(1))
-        probe.close()
-
-    def test_of_the_sites_of_a_schedule_the_one_that_is_furthest_behind_is_told(self, store: Store) -> None:
-        daily, hourly = "0 3 * * * UTC", "0 * * * * UTC"
-        probe = store.probe()
-        assert probe.schedules() == []
-        store.keep_schedules(
-            [Wanted("a", "n", "q", daily), Wanted("b", "n", "q", daily), Wanted("c", "n", "q", hourly)], "x"
-        )
-        last = {row.site: row.last_due for row in store.schedules()}
-        store.run_schedules([Due("a", "n", last["a"], last["a"] + 60, ())], "y")
-
-        late, other = sorted(probe.schedules(), key=lambda each: each.site)
-
-        assert late[:6] == ("n", "q", daily, "x", 2, "b")
-        assert other[:6] == ("n", "q", hourly, "x", 1, "c")
-        assert late.last_due == last["b"]
-        assert abs(late.now - last["b"]) < 5
         probe.close()
 
     def test_lag_is_the_age_of_a_queues_oldest_ready_item_whatever_its_priority(self, store: Store) -> None:

@@ -50,6 +50,24 @@ class ScheduleContract:
         assert all(abs(row.last_due - kept.now) < 5 for row in kept.rows)
         assert abs(kept.now - time.time()) < 5
 
+    def test_of_the_sites_of_a_schedule_the_one_that_is_furthest_behind_is_told(self, store: Store) -> None:
+        daily, hourly = "0 3 * * * UTC", "0 * * * * UTC"
+        probe = store.probe()
+        assert probe.schedules() == []
+        store.keep_schedules(
+            [Wanted("a", "n", "q", daily), Wanted("b", "n", "q", daily), Wanted("c", "n", "q", hourly)], "x"
+        )
+        last = {row.site: row.last_due for row in store.schedules()}
+        store.run_schedules([Due("a", "n", last["a"], last["a"] + 60, ())], "y")
+
+        late, other = sorted(probe.schedules(), key=lambda each: each.site)
+
+        assert late[:6] == ("n", "q", daily, "x", 2, "b")
+        assert other[:6] == ("n", "q", hourly, "x", 1, "c")
+        assert late.last_due == last["b"]
+        assert abs(late.now - last["b"]) < 5
+        probe.close()
+
     def test_keeping_it_again_changes_nothing(self, store: Store) -> None:
         before = keep(store, NIGHTLY).rows
 
