@@ -176,7 +176,7 @@ def test_why_names_the_cause_and_a_command(make_daemon: MakeDaemon, sqlite_place
         return words in daemon.command("why", queue).out
 
     wait_until(lambda: says("nobodys", "no handler"), "the missing handler is named")
-    wait_until(lambda: says("work", "wait"), "the delay is named")
+    wait_until(lambda: says("work", "scheduled for later"), "the delay is named")
     wait_until(lambda: says("held", "busy") or says("held", "item"), "what keeps the worker is named")
     answer = json.loads(daemon.command("why", "nobodys", "--json").out)
     assert answer["cause"] == "no handler"
