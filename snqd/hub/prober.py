@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from snqd.stores.probe_pace import Question
 
 _RETRY_LIMIT_SECONDS = 5.0
+_SCHEDULED = Path("/proc/thread-self/schedstat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Prober(threading.Thread):
 
     def _ask(self, question: Question, probe: Probe) -> None:
         left = self._left()
-        began = time.monotonic()
+        began, kept = time.monotonic(), _kept_seconds()
         match question:
             case "lags":
                 pauses, lags = tuple(probe.pauses()), tuple(probe.lags())
@@ -126,7 +128,7 @@ class Prober(threading.Thread):
             case _:
                 found = replace(self.seen, schedules=tuple(probe.schedules()), schedules_at=time.time())
         ended = time.monotonic()
-        self._pace.asked(question, began, ended, is_idle=self.is_idle)
+        self._pace.asked(question, began, ended, kept_seconds=_kept_seconds() - kept, is_idle=self.is_idle)
         self.seen = replace(found, probe_seconds=found.probe_seconds + ended - began)
 
     def _failed(self, problem: str) -> None:
@@ -145,3 +147,14 @@ class Prober(threading.Thread):
         if probe is not None:
             with contextlib.suppress(Exception):
                 probe.close()
+
+
+def _kept_seconds() -> float:
+    """How long this thread has waited for a processor in its life; 0.0 where the kernel does not count it.
+
+    The file is `RUNNING WAITING TIMES`, in nanoseconds: Documentation/scheduler/sched-stats.rst of Linux.
+    """
+    try:
+        return int(_SCHEDULED.read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0

@@ -1,12 +1,12 @@
 """When to ask a probe what: often while something moves, seldom when nothing does, and never at much cost.
 
 A question comes again after `SHARE` times as long as its answers take, so that each costs a four-hundredth of the
-time. The middle one of the last three counts: a single answer that had to wait for a busy machine says nothing of the
-next, and would leave the figure to grow old for a minute. From the first, which a machine gives that is busy with
-starting a daemon, nothing is concluded, and of two the quicker one counts. A question does not come before its least
-interval, which is longer while nothing moves, so that an idle daemon spends next to nothing; nor later than its
-longest: that of `lags` keeps its figure younger than two seconds. Pure: times are monotonic seconds and come from the
-caller.
+time. What a thread waits for a processor costs nobody anything and does not count: on a busy machine, figures would
+grow old for a minute just when they are looked at. The middle one of the last three counts: a single answer that had
+to wait for something says nothing of the next. From the first, which a machine gives that is busy with starting a
+daemon, nothing is concluded, and of two the quicker one counts. A question does not come before its least interval,
+which is longer while nothing moves, so that an idle daemon spends next to nothing; nor later than its longest: that of
+`lags` keeps its figure younger than two seconds. Pure: times are monotonic seconds and come from the caller.
 """
 
 from __future__ import annotations
@@ -55,12 +55,14 @@ class ProbePace:
         question = min(self._due, key=lambda each: self._due[each])  # the longest overdue: none is starved
         return Turn(question, max(0.0, self._due[question] - now))
 
-    def asked(self, question: Question, began: float, ended: float, *, is_idle: bool = False) -> None:
-        """`is_idle`: nothing has moved lately."""
+    def asked(
+        self, question: Question, began: float, ended: float, *, kept_seconds: float = 0.0, is_idle: bool = False
+    ) -> None:
+        """`kept_seconds`: of these, who asked waited for a processor. `is_idle`: nothing has moved lately."""
         interval = INTERVALS[question]
         least = max(interval.idle if is_idle else interval.busy, self._least)
         took = self._took[question]
-        took.append(ended - began)
+        took.append(max(0.0, ended - began - kept_seconds))
         usual = sorted(took)[(len(took) - 1) // 2] if len(took) > 1 else 0.0
         wait = max(least, min(usual * SHARE, interval.longest))
         self._due[question] = max(began + wait, ended)

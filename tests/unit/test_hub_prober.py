@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ from snqd.stores.probe_pace import INTERVALS, Interval
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 class Store:
@@ -27,6 +29,7 @@ class Store:
         self.asked: list[tuple[str, float]] = []
         self.opened = self.closed = 0
         self.error: Exception | None = None
+        self.before: Callable[[], None] = lambda: None
 
     def open(self) -> Store:
         self.opened += 1
@@ -62,6 +65,7 @@ class Store:
 
     def _ask(self, question: str) -> None:
         self.asked.append((question, time.monotonic()))
+        self.before()
         if self.error is not None:
             raise self.error
 
@@ -92,6 +96,23 @@ def test_everything_is_asked_at_once_and_then_again(prober: Prober, store: Store
     assert prober.seen.health is not None
     assert prober.seen.left == {("mail", "a"): 3}
     assert prober.name == "probe"
+
+
+def test_a_busy_machine_does_not_let_the_figures_grow_old(
+    prober: Prober, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduled = tmp_path / "schedstat"
+    monkeypatch.setattr("snqd.hub.prober._SCHEDULED", scheduled)
+    kept = itertools.count(50_000_000, 50_000_000)
+    scheduled.write_text("0 0 1")
+
+    def wait_for_a_processor() -> None:
+        scheduled.write_text(f"7 {next(kept)} 1")
+        time.sleep(0.05)
+
+    store.before = wait_for_a_processor
+    prober.start()
+    wait_until(lambda: len(store.times("depths")) >= 4, "it is not asked every 20 seconds")
 
 
 def test_a_store_that_does_not_answer_is_said_to_be_away_until_it_does(prober: Prober, store: Store) -> None:

@@ -118,3 +118,11 @@ def test_answers_that_stay_slow_are_asked_for_seldom() -> None:
         pace.asked("depths", now, now + 0.1)
 
     assert pace._due["depths"] == pytest.approx(200.0 + 40.0)
+
+
+def test_what_the_asking_thread_waited_for_a_processor_does_not_count() -> None:
+    pace = ProbePace()
+    for now in (0.0, 100.0, 200.0):
+        pace.asked("depths", now, now + 0.1, kept_seconds=0.099)
+
+    assert pace._due["depths"] == pytest.approx(201.0)
