@@ -72,9 +72,9 @@ def test_drain_stops_at_its_limits_and_its_exit_code_says_that_work_remains(
 
     place.enqueue_all([new_item("q", "slow") for _ in range(200)])
     watch = Stopwatch()
-    done = cron.command("drain", "--max-seconds", "1")
+    done = cron.command("drain", "--max-seconds", "4")  # from when it is asked for: workers must have begun by then
     assert done.code == 10
-    assert watch.seconds < 6
+    assert watch.seconds < 9, "all of it takes 20"
     assert len(cron.facts("ran", n="slow")) >= 2
     left = place.waiting()
     assert left

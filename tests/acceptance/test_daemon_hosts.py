@@ -84,10 +84,11 @@ def test_the_items_of_a_host_that_is_gone_come_back_when_their_leases_end(
         postgres_place, SOURCE, daemon=SECOND, folder="second", store={"lease_seconds": 3, "sweep_seconds": 0.3}
     )
 
+    watch = Stopwatch()  # the leases may be over: a busy machine starts a daemon in seconds
     began = second.wait_facts("began", 4)
 
     assert min(fact["at"] for fact in began) >= ends_at - 0.1, "not before: the other host may well be alive"
-    assert max(fact["at"] for fact in began) < ends_at + 3.0
+    assert watch.until(max(fact["at"] for fact in began)) < 3.0 + 3.0
     assert {fact["attempt"] for fact in began} == {1}
     told = second.events("ItemsReclaimed")
     assert sum(event["count"] for event in told) == 4
