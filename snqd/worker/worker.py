@@ -60,6 +60,7 @@ def run_worker(parts: Parts) -> WorkerExit:
         last = threading.Timer(_TIDY_SECONDS, os._exit, (code,))
         last.daemon = True
         last.start()
+    last.cancel()  # from here on the main thread leaves, and nobody else: it may have to write something down first
     return code
 
 

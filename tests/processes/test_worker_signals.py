@@ -141,6 +141,30 @@ def test_what_cannot_be_stopped_at_the_end_of_the_grace_period_uses_no_attempt_e
     assert (left.id, left.state, left.attempts, left.crash_attempts) == (item, "ready", 0, 0)
 
 
+SLOW_TO_LEAVE = """
+import threading
+
+leave = os._exit
+
+def leave_slowly(code):
+    note("leaves", thread=threading.current_thread().name)
+    time.sleep(1.5)
+    leave(code)
+
+os._exit = leave_slowly
+"""
+
+
+def test_a_worker_leaves_once_although_leaving_takes_long(make_daemon: MakeDaemon, sqlite_place: Place) -> None:
+    """Coverage writes what it has measured where a process leaves: twice at a time, and SQLite's library crashes."""
+    daemon = make_daemon(sqlite_place, SLOW_TO_LEAVE + INLINE)
+    (worker,) = daemon.workers()
+
+    assert daemon.stop() == 0
+
+    assert [fact["thread"] for fact in daemon.facts("leaves", pid=worker.pid)] == ["MainThread"]
+
+
 def test_quit_stops_at_once_and_gives_back_what_ran(make_daemon: MakeDaemon, place: Place) -> None:
     for queue in ("plain", "pausing", "threaded"):
         place.enqueue(queue)
