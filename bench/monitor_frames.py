@@ -18,7 +18,7 @@ import json
 import statistics
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -69,6 +69,7 @@ class _Player:
     """A process with one monitor in it."""
 
     def __init__(self, checkout: Path, screen: str, size: str) -> None:
+        self._checkout = checkout
         command = [sys.executable, "-m", "bench.lab.frames"]
         command += ["--checkout", str(checkout), "--screen", screen, "--size", size]
         self._process = subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -77,13 +78,17 @@ class _Player:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._process.communicate()
+        with suppress(BrokenPipeError):
+            self._process.communicate()
 
     def play(self, seconds: int) -> dict[str, float]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(seconds, file=self._process.stdin, flush=True)
-        figures: dict[str, float] = json.loads(self._process.stdout.readline())
+        with suppress(BrokenPipeError):
+            print(seconds, file=self._process.stdin, flush=True)
+        if not (line := self._process.stdout.readline()):
+            raise SystemExit(f"the monitor of {self._checkout} has ended: what it said is above")
+        figures: dict[str, float] = json.loads(line)
         return figures
 
 

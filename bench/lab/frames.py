@@ -43,15 +43,16 @@ def main() -> None:
 
 
 def _import_from(checkout: Path) -> None:
-    """Both programs are that checkout's from now on. What makes the load stays ours: it is the same for all."""
+    """Both programs are that checkout's from now on, and what makes facts of the kinds that it knows."""
     if not (checkout / "snqmon").is_dir():
         raise SystemExit(f"{checkout} is no checkout of this project: it has no folder 'snqmon'")
     sys.path.insert(0, str(checkout))
     import snqd
     import snqmon
+    import tests
 
     sys.path.pop(0)
-    assert all(checkout in Path(str(each.__file__)).parents for each in (snqd, snqmon))
+    assert all(checkout in Path(str(each.__file__)).parents for each in (snqd, snqmon, tests))
 
 
 async def _answer(screen: str, size: tuple[int, int]) -> None:
