@@ -23,6 +23,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import replace
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError, StoreUnavailable
@@ -60,6 +61,7 @@ _OUTAGE_LIMIT_SECONDS = 5.0
 _OUTAGE_EVENT_SECONDS = 30.0
 
 _HAVE_CONSEQUENCES = {Retried, Released}
+_popleft: Callable[[deque[Report]], Report] = deque.popleft
 
 
 class StoreThread(threading.Thread):
@@ -274,7 +276,7 @@ class StoreThread(threading.Thread):
         return any(lane.claimed != lane.finished for lane in self._lanes)
 
     def _exchange(self, lanes: list[Lane]) -> None:
-        rows = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        rows = list(map(_popleft, repeat(self._outcomes, len(self._outcomes))))
         self._store.limits = self._parts.sites.limits()
         if rows:
             try:

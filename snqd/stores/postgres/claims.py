@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from snqd.items import Item, QueueName
+from snqd.items import items_of
 from snqd.stores.base import Exchanged
 from snqd.stores.postgres.floors import LOWEST, Floors
 from snqd.stores.postgres.texts import number_array, text_array
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from snqd.items import Item
     from snqd.stores.base import Lane
     from snqd.stores.turns import Flow
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 _SQL = queries("postgres")
 _ONE, _LANE, _TURNS = _SQL["claim"], _SQL["claim_lane"], _SQL["claim_turns"]
+
+_QUEUE = itemgetter(3)
+_AFTER_ENDS = itemgetter(slice(3, None))
+"""What comes after the three columns about what is finished."""
 
 LOOK_CLAIMS = 8
 """Among many dead rows, claims look for unknown flows when they look at everything, and each time of so many."""
@@ -65,7 +71,7 @@ class PostgresClaims:
         if isinstance(plan.how, Alone):  # the look for others comes with the answer about what is finished
             return self._finish_and_claim(cursor, [], plan).claimed
         rows = cursor.execute(self.query(lane, plan.how), self.wish(plan)).fetchall()
-        return self._taken(cursor, plan, list(map(Item._make, rows)))
+        return self._taken(cursor, plan, items_of(rows))
 
     def finish_and_claim(self, cursor: Cursor, items: list[Item], lane: Lane | None) -> Exchanged:
         """The usual exchange: one statement, one commit."""
@@ -81,7 +87,7 @@ class PostgresClaims:
         rows = cursor.execute(_FINISH_AND[self.query(lane, plan.how)], parameters).fetchall()
         number, ids, has_others = rows[0][:3]
         lost = [] if number == len(items) else [item for item in items if item.id not in set(ids or ())]
-        claimed = [Item._make(row[3:]) for row in rows] if rows[0][3] is not None else []
+        claimed = items_of(map(_AFTER_ENDS, rows)) if rows[0][3] is not None else []
         return Exchanged(self._taken(cursor, plan, claimed, has_others=has_others), lost)
 
     def _plan(self, cursor: Cursor, lane: Lane) -> Plan:
@@ -158,10 +164,9 @@ class PostgresClaims:
             if plan.known and len(items) < lane.limit:  # there may be more, of flows that are not known
                 return in_turns(items) + self.claim(cursor, lane._replace(limit=lane.limit - len(items)))
             return in_turns(items)
-        places: dict[QueueName, int] = {}
-        for item in items:
-            places.setdefault(item.queue, len(places))
-        if len(places) > 1:  # the queue with the first item comes first
+        queues = dict.fromkeys(map(_QUEUE, items))
+        if len(queues) > 1:  # the queue with the first item comes first
+            places = {queue: place for place, queue in enumerate(queues)}
             items.sort(key=lambda item: places[item.queue])
         self.floors.claimed(items, was_full=plan.is_full, **times)
         return items

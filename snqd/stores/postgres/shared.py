@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from snqd.items import Item
+from snqd.items import items_of
 from snqd.stores.postgres.texts import number_array, text_array
 from snqd.stores.shares import LOOK_FLOWS, LOOK_ITEMS, Shares, Used, Waiting
 from snqd.stores.sql import queries
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from snqd.items import Item
     from snqd.stores.base import Lane
     from snqd.stores.limits import Target
     from snqd.stores.pauses import Pauses
@@ -46,7 +47,7 @@ class SharedClaims:
             return [], again_seconds
         wish = {"claimant": claimant, "lease": self._lease, "is_limited": is_locked}
         rows = cursor.execute(_SQL["claim_shares"], wish | _columns(takes)).fetchall()
-        items = in_turns(sorted(map(Item._make, rows), key=in_order))
+        items = in_turns(sorted(items_of(rows), key=in_order))
         if spent := shares.spent(items):
             self._spend(cursor, spent)
         return items, again_seconds

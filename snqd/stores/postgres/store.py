@@ -10,6 +10,7 @@ opened when many rows are dead; one for handlers that asked for a transaction of
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from snqd.errors import SnqdError, StoreError, StoreUnavailable
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
 _SQL = queries("postgres")
 _CARE_LIMIT = 1000
 """Rows that one statement of promotion or reclaim touches: its locks are held for milliseconds."""
+_ONLY_DONE = {Done}
+_DELETIONS = {Done, Discarded}
+_OUTBOX = itemgetter(1)
+"""Of `Done`."""
 _CARE_ROUNDS = 20
 """Statements in one call: a worker's store thread has claims to make too."""
 
@@ -180,7 +185,7 @@ class PostgresStore(People):
             with self._connection.transaction():
                 lost = record(self._connection, outcomes)
                 return self._claim_shares(wishes)._replace(lost=lost)
-        if len(wishes) <= 1 and all(map(_is_plain, outcomes)):
+        if len(wishes) <= 1 and _are_deletions(outcomes):
             lane = wishes[0] if wishes else None
             if outcomes:
                 return claims.finish_and_claim(cursor, [outcome.item for outcome in outcomes], lane)
@@ -377,6 +382,9 @@ class PostgresStore(People):
             return schema.upgrade(session.connection, self._where)
 
 
-def _is_plain(outcome: Outcome) -> bool:
-    """Whether the outcome is nothing but a deletion."""
-    return (type(outcome) is Done and not outcome.outbox) or type(outcome) is Discarded
+def _are_deletions(outcomes: Sequence[Outcome]) -> bool:
+    """Whether nothing has to be stored. Mostly all are done, and then no Python code runs for each."""
+    kinds = set(map(type, outcomes))
+    if kinds == _ONLY_DONE:
+        return not any(map(_OUTBOX, outcomes))
+    return kinds <= _DELETIONS and not any(outcome.outbox for outcome in outcomes if type(outcome) is Done)

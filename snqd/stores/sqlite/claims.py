@@ -8,7 +8,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from snqd.items import DEFAULT_SITE, Item
+from snqd.items import DEFAULT_SITE, items_of
 from snqd.stores.base import Exchanged
 from snqd.stores.shares import BEYOND_ALL, LOOK_FLOWS, LOOK_ITEMS, Used, Waiting
 from snqd.stores.sql import queries
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-    from snqd.items import QueueName
+    from snqd.items import Item, QueueName
     from snqd.stores.base import Lane
     from snqd.stores.pauses import Pauses
     from snqd.stores.shares import Shares
@@ -260,7 +260,7 @@ class _Claim:
             ids = json.dumps([row[0] for row in rows])
             self._raw.execute(_CLAIM, (self._claimant, self._lease_until, self._token, ids))
             self._is_used = True
-        return list(map(Item._make, rows))
+        return items_of(rows)
 
     def _next_token(self) -> int:
         self._token = self._token or self._raw.execute(_LAST_TOKEN).fetchone()[0] + 1
