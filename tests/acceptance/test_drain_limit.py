@@ -8,11 +8,13 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from snqd.items import new_item
+from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +62,7 @@ def p1(payload, context):
     if payload == "slow":
         time.sleep(0.1)
     if payload == "deadly" and context.attempt == 1:
+        hold("others are told")
         die()
 
 @handler("p2")
@@ -168,7 +171,11 @@ def test_who_comes_after_a_crash_handles_what_was_left_and_no_more(make_daemon: 
     place.enqueue("p1", "deadly")
     place.enqueue_all([new_item("p1", n) for n in range(6, 30)])
 
-    report = drain(cron, 12)
+    with ThreadPoolExecutor() as beside:
+        draining = beside.submit(drain, cron, 12)
+        wait_until(lambda: len(place.waiting()) == 31 - 6, "the store knows of those before it")
+        cron.open_gate("others are told")
+        report = draining.result()
 
     assert report["handled"] == 12
     assert report["remaining"] == 31 - 12
