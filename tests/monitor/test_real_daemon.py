@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -83,10 +83,14 @@ def test_once_finds_the_daemon_of_this_host(
     done = snqmon(session, "--once", "--wait", "20")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("SNQD OK: daemon main: 1 worker, the store answers")
-    told = json.loads(snqmon(session, "--once", "--json", "--wait", "20").stdout)
-    assert [row["queue"] for row in told["queues"]] == ["held", "work"]
-    (worker,) = told["workers"]
-    assert (worker["worker"], worker["handled"]) == ("main.1", 1)
+
+    def told() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(snqmon(session, "--once", "--json", "--wait", "20").stdout)
+        return found
+
+    wait_until(lambda: told()["workers"][0]["handled"] == 1, "an idle hub looks at its workers every 2 s")
+    assert [row["queue"] for row in told()["queues"]] == ["held", "work"]
+    assert [worker["worker"] for worker in told()["workers"]] == ["main.1"]
 
     assert daemon.stop() == 0
     done = snqmon(session, "--once", "--wait", "2")
