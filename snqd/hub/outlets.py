@@ -67,7 +67,7 @@ class Outlets:
         settings = self._parts.config.telemetry
         if settings.record_file is not None:
             self._recorder = Recorder(Path(settings.record_file), settings.record_limit_bytes)
-            cursor = self._relay.outbox.cursor(_RECORDED_FRAMES_PER_SECOND)
+            cursor = self._relay.outbox.cursor(_RECORDED_FRAMES_PER_SECOND, is_lossless=True)
             self._record = Receiver(cursor, self._header, 0, None)
 
     def _make_relay(self, header: Header, listen: str) -> Relay:
@@ -137,9 +137,11 @@ class Outlets:
         record, recorder = self._record, self._recorder
         if record is None or recorder is None:
             return _WITHOUT_RECEIVERS_SECONDS
-        if now >= record.due:
+        due = record.due
+        if now >= due:
             record.serve(now, _writing(recorder, time.time()))
-        return max(0.0, record.due - now)
+            due = record.due
+        return max(0.0, due - now)
 
     def export(self, view: DaemonView) -> None:
         """Tell those who are not sent datagrams of ours."""

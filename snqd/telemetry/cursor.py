@@ -11,6 +11,9 @@ Four things share the way, in this order:
 A receiver that joins is told everything first. Whatever there is to tell, it goes in slices of `SLICE_DATAGRAMS` with a
 pause between them, and what is not urgent is spread over the time that it has: 92 full datagrams fit into a socket's
 buffer of usual size, and a receiver may need 20 ms to come.
+
+A receiver that loses nothing, a file, is told events and changes once. The rotation is only for who begins to read in
+the middle, and goes more slowly.
 """
 
 from __future__ import annotations
@@ -54,6 +57,8 @@ _UNHURRIED_PER_SECOND: Final = 8
 """Datagrams: a state that needs no more than so many is told in the shortest rotation."""
 _HURRIED_PER_SECOND: Final = 1000
 """Datagrams: a state that needs more than so many is told more slowly, at most in the longest rotation."""
+LOSSLESS_ROTATION_SECONDS: Final = 2.0
+"""The shortest for a receiver that loses nothing."""
 
 ECHO_SECONDS: Final = 0.25
 _ECHOED_FACTS: Final = 1000
@@ -78,8 +83,9 @@ _TOGETHER_SECONDS: Final = 0.02
 class Cursor:
     """The state of one receiver. Times are seconds of one clock that does not go back."""
 
-    def __init__(self, outbox: Outbox, frames_per_second: float) -> None:
+    def __init__(self, outbox: Outbox, frames_per_second: float, *, is_lossless: bool = False) -> None:
         self.frames_per_second = frames_per_second
+        self._is_lossless = is_lossless
         self.buffer_bytes = 0
         """Of the receiver's socket; 0 = not known."""
         self.events_skipped = 0
@@ -148,6 +154,8 @@ class Cursor:
         datagrams = self._outbox.size / FACT_LIMIT
         seconds = min(max(SHORTEST_ROTATION_SECONDS, datagrams / _UNHURRIED_PER_SECOND), USUAL_ROTATION_SECONDS)
         seconds = max(seconds, min(datagrams / _HURRIED_PER_SECOND, LONGEST_ROTATION_SECONDS))
+        if self._is_lossless:
+            seconds = max(seconds, LOSSLESS_ROTATION_SECONDS)
         return seconds * max(1.0, self._frame_seconds)
 
     def _wanted(self) -> float:
@@ -196,7 +204,7 @@ class Cursor:
             self.events_skipped += 1
             return
         sends = FREQUENT_EVENT_SENDS if event.fact.name in FREQUENT_EVENTS else EVENT_SENDS
-        heappush(self._repeats, (now, next(self._serial), sends, event))
+        heappush(self._repeats, (now, next(self._serial), 1 if self._is_lossless else sends, event))
 
     def _begin_frame(self, now: float) -> None:
         if self._pending or now < self.frame_at:
@@ -213,7 +221,7 @@ class Cursor:
         self._pending.extend(changed)
         self._pending_rate = sum(entry.size for entry in changed) / (_SPREAD * min(1.0, self._frame_seconds))
         self._seen_before, self._seen = self._seen, self._outbox.version
-        if 0 < len(changed) <= _ECHOED_FACTS:
+        if 0 < len(changed) <= _ECHOED_FACTS and not self._is_lossless:
             told = [(entry, entry.version) for entry in changed]
             self._echoes.append((self._frame_begun + ECHO_SECONDS, told))
 
@@ -222,7 +230,8 @@ class Cursor:
         self._seen_before = self._seen = self._outbox.version
         self._frame_begun = now
         for event in self._outbox.events_since(self._outbox.event_count - TOLD_EVENTS):
-            heappush(self._repeats, (now + REPEAT_SECONDS, next(self._serial), JOINING_EVENT_SENDS, event))
+            sends = 1 if self._is_lossless else JOINING_EVENT_SENDS
+            heappush(self._repeats, (now + REPEAT_SECONDS, next(self._serial), sends, event))
 
     def _take_echoes(self, now: float) -> None:
         while self._echoes and self._echoes[0][0] <= now + _TOGETHER_SECONDS:

@@ -148,9 +148,9 @@ class Outbox:
         """Stop telling all facts but these. Events stay."""
         self.remove([key for key in self._entries if key not in keys])
 
-    def cursor(self, frames_per_second: float) -> Cursor:
-        """The place of a new receiver, who has been told nothing yet."""
-        return Cursor(self, frames_per_second)
+    def cursor(self, frames_per_second: float, *, is_lossless: bool = False) -> Cursor:
+        """The place of a new receiver, who has been told nothing yet. `is_lossless`: all that is sent arrives."""
+        return Cursor(self, frames_per_second, is_lossless=is_lossless)
 
     def changed_since(self, version: int) -> list[Entry]:
         """What has changed after the change of that number, the earliest first."""

@@ -26,8 +26,16 @@ _decoder: msgspec.msgpack.Decoder[AnyFact] = msgspec.msgpack.Decoder(AnyFact)
 class Listener:
     """A receiver and a clock. `loss` of the datagrams do not arrive."""
 
-    def __init__(self, outbox: Outbox, frames_per_second: float = 4.0, *, loss: float = 0.0, seed: int = 1) -> None:
-        self.cursor = outbox.cursor(frames_per_second)
+    def __init__(
+        self,
+        outbox: Outbox,
+        frames_per_second: float = 4.0,
+        *,
+        loss: float = 0.0,
+        seed: int = 1,
+        is_lossless: bool = False,
+    ) -> None:
+        self.cursor = outbox.cursor(frames_per_second, is_lossless=is_lossless)
         self.now = 1000.0
         self.loss = loss
         self.step = 0.005
@@ -309,6 +317,20 @@ def test_an_event_is_told_at_once_and_then_again_over_two_seconds() -> None:
     for repeat in range(EVENT_SENDS):
         assert any(moment == pytest.approx(repeat * 0.25, abs=0.05) for moment in moments)
     assert len(moments) <= EVENT_SENDS + 1  # once among the latest events
+
+
+def test_who_loses_nothing_is_told_events_and_changes_once_and_the_rest_more_slowly() -> None:
+    outbox = filled(DAEMON, *(flow(number) for number in range(40)))
+    listener = Listener(outbox, 1.0, is_lossless=True)
+    listener.listen(3.0)
+
+    outbox.update([event(1), flow(7, handled=5)])
+    heard = listener.listen(1.4)
+
+    assert heard.count(event(1)) == 2, "at once, and as one of the latest"
+    assert heard.count(flow(7, handled=5)) == 1
+    heard = listener.listen(20.0)
+    assert {heard.count(flow(number, handled=5 * (number == 7))) for number in range(40)} <= {9, 10, 11, 12}
 
 
 def test_every_rare_event_arrives_though_a_fifth_is_lost() -> None:
