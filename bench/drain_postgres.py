@@ -8,7 +8,7 @@ from bench.lab.drain import COLUMNS, drain
 from bench.lab.session import Session
 
 PURPOSE = "Drain, PostgreSQL: 2 workers, no-op handlers, payloads of about 200 bytes, every commit durable"
-BEST = {"store": {"batch_limit": 1000, "prefetch_seconds": 0.2}}
+BEST = {"store": {"batch_limit": 2000, "prefetch_seconds": 0.2}}
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
         scale = 0.1 if session.quick else 1.0
         contestants: list[tuple[Contestant, int]] = [
             (Snqd(session, "snqd, best", "postgres", BEST), 200_000),
-            (Pgqueuer(session, "pgqueuer, best", 2, 1000), 60_000),
+            (Pgqueuer(session, "pgqueuer, best", 2, 500), 60_000),
             (Snqd(session, "snqd, defaults", "postgres"), 200_000),
             (Pgqueuer(session, "pgqueuer, defaults"), 20_000),
         ]
@@ -34,7 +34,7 @@ def main() -> None:
 
 def report(session: Session) -> None:
     session.title(
-        note="snqd best = batch_limit 1000, prefetch 0.2 s; pgqueuer best = 2 programs, batch 1000, asyncpg; "
+        note="snqd best = batch_limit 2000, prefetch 0.2 s; pgqueuer best = 2 programs, batch 500, asyncpg; "
         "bare = one statement acks a batch and claims the next, 2 processes, no handler."
     )
     session.table(COLUMNS)

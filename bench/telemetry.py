@@ -48,7 +48,7 @@ SETTLE_SECONDS = 3.0
 def main() -> None:
     with Session("telemetry", PURPOSE, reps=10) as session:
         session.start_postgres()
-        items = 50_000 if session.quick else 250_000
+        items = 50_000 if session.quick else 500_000
         pairs = {store: (on(session, store), off(session, store)) for store in STORES}
         for turn in session.rounds():
             for store, (seen, unseen) in pairs.items():
