@@ -6,6 +6,7 @@ the codecs of this module exist and none of them can run code: nothing is ever u
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from functools import lru_cache, partial
 from math import isfinite
@@ -18,7 +19,7 @@ from snqd.errors import BadItem
 from snqd.names import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 ItemId = NewType("ItemId", int)
 SiteName = NewType("SiteName", str)
@@ -79,6 +80,19 @@ _new_item = partial(tuple.__new__, Item)
 def items_of(rows: Iterable[Sequence[Any]]) -> list[Item]:
     """Items of rows that have their fields in order: `Item._make` for each would be Python code on a hot path."""
     return list(map(_new_item, rows))
+
+
+Line = tuple[int, QueueName, SiteName, str]
+"""Priority, queue, site and codec: what is handled alike, and waits its turn and is counted as one."""
+line_of: Callable[[Item], Line] = itemgetter(10, 3, 2, 4)
+
+
+def lines_of(items: Sequence[Item]) -> Mapping[Line, int]:
+    """How many items of each line. Claims are a hot path: what is all alike, as in a backlog, is not hashed."""
+    lines = list(map(line_of, items))
+    if not lines:
+        return {}
+    return {lines[0]: len(lines)} if lines.count(lines[0]) == len(lines) else Counter(lines)
 
 
 _codec = itemgetter(4)

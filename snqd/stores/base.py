@@ -22,10 +22,10 @@ from snqd.items import CANARY, ItemId, QueueName, SiteName
 from snqd.stores.corrections import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from snqd.items import Item, NewItem
+    from snqd.items import Item, Line, NewItem
     from snqd.stores.corrections import Corrected, Correction, Kind, Step
     from snqd.stores.limits import Limits
     from snqd.stores.pauses import Pause, PausesKept
@@ -118,12 +118,14 @@ class Exchanged(NamedTuple):
 
     `aside`: how many more the claim met and set aside, because they are paused. There may be others behind them.
     `again_seconds`: when a limit that holds something back may leave room, unless that is when an item is done.
+    `lines`: `lines_of(claimed)` from a store that had to know; else None.
     """
 
     claimed: list[Item]
     lost: list[Item]
     aside: int = 0
     again_seconds: float | None = None
+    lines: Mapping[Line, int] | None = None
 
 
 class Blame(NamedTuple):

@@ -73,10 +73,10 @@ class InlineStore:
         """Handle what is ready, until nothing is: handlers may have enqueued more."""
         while self._queues:
             queue = self._queues[0]
-            claimed, _lost, aside, _again = self._kept.exchange([], [Lane((queue,), 1)])
-            if not claimed and not aside:
+            exchanged = self._kept.exchange([], [Lane((queue,), 1)])
+            if not exchanged.claimed and not exchanged.aside:
                 self._queues.pop(0)
-            for item in claimed:
+            for item in exchanged.claimed:
                 self._run_one(item)
 
     def _run_one(self, item: Item) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, assert_never
 
 from snqd.errors import LeaseLost
-from snqd.items import CANARY
+from snqd.items import CANARY, lines_of
 from snqd.stores import memory_pauses, memory_schedules
 from snqd.stores.base import (
     Blamed,
@@ -337,7 +337,7 @@ class MemoryStore(People):
             if len(found) == lane.limit:
                 break
         has_others = bool(found) and self._data.ready.leaves_others(lane, found)
-        self._turns.claimed(lane, how, found, has_others=has_others)
+        self._turns.claimed(lane, how, lines_of(found), has_others=has_others)
         return in_turns(sorted(found, key=in_order)) if isinstance(how, Turn) else found
 
     def _claim_shared(self, lane: Lane) -> list[Item]:

@@ -23,9 +23,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from snqd.items import Item, QueueName
+    from snqd.items import Item, Line, QueueName
     from snqd.stores.base import Lane
 
 FLOWS_A_CLAIM = 64
@@ -41,8 +41,8 @@ _PASSES = 4
 much, then twelve, and at last whatever is missing."""
 
 
-line_of = itemgetter(10, 3, 2)
-"""The priority, queue and site of an item."""
+turn_of = itemgetter(10, 3, 2)
+"""The priority, queue and site of an item: the flow that it is of, and when that has its turn."""
 _rank = itemgetter(0, 1, 2)
 in_order = itemgetter(10, 9, 0)
 """What items are sorted by in plain order: priority, available_at, id."""
@@ -145,32 +145,32 @@ class Turns:
         self,
         lane: Lane,
         how: Turn | Alone | None,
-        items: Sequence[Item],
+        lines: Mapping[Line, int],
         *,
         has_others: bool | None = None,
         has_looked: bool = True,
     ) -> None:
-        """Note what a claim took.
+        """Note what a claim took: how many of each line.
 
         `has_others`: whether other flows wait at that priority; None when nobody looked. `has_looked`: whether a claim
         in turns looked for flows, and did not go by those that were known.
         """
         state = self._of_lane.get(lane.queues)
-        if len(items) < lane.limit:
+        if sum(lines.values()) < lane.limit:
             self._of_lane.pop(lane.queues, None)  # nothing is left
         elif state is not None and isinstance(how, Turn) and how.is_aged:
-            counts = _counts([item for item in items if item.priority == how.priority])
+            counts = _counts(lines, how.priority)
             after = _next_turn(lane.limit, how, counts) if counts else None
             state.aged = after if isinstance(after, Turn) else None
         else:
             if state is None:
                 state = self._of_lane[lane.queues] = _State(how or NO_TURN)
-            state.how, before = _following(lane.limit, how, items, has_others), state.how
+            state.how, before = _following(lane.limit, how, lines, has_others), state.how
             state.full_claims += 1
             if before.priority != state.how.priority or not isinstance(how, Turn):
                 state.known = frozenset()
             elif has_looked:
-                state.known = _known(how, items, state.known)
+                state.known = _known(how, lines, state.known)
 
 
 @dataclass(slots=True)
@@ -189,7 +189,7 @@ class _State:
 def in_turns(items: Sequence[Item]) -> list[Item]:
     """In the order of handling: by priority, then item by item of each flow. `items` are in plain order."""
     lines: dict[tuple[int, str, str], list[Item]] = {}
-    for line, item in zip(map(line_of, items), items, strict=True):
+    for line, item in zip(map(turn_of, items), items, strict=True):
         lines.setdefault(line, []).append(item)
     keyed: list[tuple[int, int, int, Item]] = []
     for number, (line, found) in enumerate(lines.items()):
@@ -198,14 +198,12 @@ def in_turns(items: Sequence[Item]) -> list[Item]:
     return [item for *_key, item in keyed]
 
 
-def _following(limit: int, how: Turn | Alone | None, items: Sequence[Item], has_others: bool | None) -> Turn | Alone:
+def _following(
+    limit: int, how: Turn | Alone | None, lines: Mapping[Line, int], has_others: bool | None
+) -> Turn | Alone:
     """What comes after a claim that was full."""
-    lines = set(map(line_of, items))
-    priority, queue, site = max(lines)
-    if len(lines) == 1:
-        counts = Counter({Flow(queue, site): len(items)})
-    else:
-        counts = _counts([item for item in items if item.priority == priority])
+    priority = max(lines)[0]
+    counts = _counts(lines, priority)
     if isinstance(how, Turn) and how.priority == priority:
         return _next_turn(limit, how, counts)
     (flow, _count), *others = counts.most_common()
@@ -225,16 +223,20 @@ def _next_turn(limit: int, turn: Turn, counts: Counter[Flow]) -> Turn | Alone:
     return Turn(turn.priority, turn.last(again), min(limit - 1, _share(limit - few, len(many))))
 
 
-def _known(turn: Turn, items: Sequence[Item], before: frozenset[Flow]) -> frozenset[Flow]:
-    counts = _counts([item for item in items if item.priority == turn.priority])
+def _known(turn: Turn, lines: Mapping[Line, int], before: frozenset[Flow]) -> frozenset[Flow]:
+    counts = _counts(lines, turn.priority)
     if any(count > turn.quota for count in counts.values()):  # it has gone around
         return frozenset(counts)
     return before | counts.keys() if before else before
 
 
-def _counts(items: Sequence[Item]) -> Counter[Flow]:
-    """How many of each flow, without Python code that runs for each item: claims are a hot path."""
-    return Counter({Flow(queue, site): number for (_, queue, site), number in Counter(map(line_of, items)).items()})
+def _counts(lines: Mapping[Line, int], priority: int) -> Counter[Flow]:
+    """How many of each flow at a priority."""
+    counts: Counter[Flow] = Counter()
+    for (urgency, queue, site, _codec), number in lines.items():
+        if urgency == priority:
+            counts[Flow(queue, site)] += number
+    return counts
 
 
 def _share(items: int, flows: int) -> int:

@@ -12,21 +12,21 @@ functions in C and one list comprehension. `python -m bench.accounts` measures i
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from enum import Enum
 from itertools import repeat
 from operator import itemgetter, sub
 from typing import TYPE_CHECKING, cast
 
-from snqd.items import CANARY
+from snqd.items import CANARY, line_of
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, Released, Retried
 from snqd.telemetry.ledger import Count
 from snqd.worker.claims import Claims
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from snqd.items import Item, ItemId, QueueName
+    from snqd.items import Item, ItemId, Line
     from snqd.stores.base import Outcome
     from snqd.telemetry.ledger import LedgerWriter, Stage
 
@@ -45,7 +45,6 @@ Report = tuple["Item", "Outcome | Settled", int, int]
 in ns; 0 and 0 when no handler ran). A plain tuple, because one is made for every item."""
 
 _id = itemgetter(0)
-_flow_and_codec = itemgetter(3, 2, 4)
 _available_at = itemgetter(9)
 _ONLY_DONE = {Done}
 _CANARY_ROW = -1
@@ -114,28 +113,25 @@ class Accounts(Claims):
 
     # ---- claims
 
-    def claimed(self, items: Sequence[Item]) -> Iterable[tuple[QueueName, int]]:
-        """Count claims; how many of each queue they are, canaries included, where a queue may come several times."""
+    def claimed(self, items: Sequence[Item], lines: Mapping[Line, int]) -> None:
+        """Count claims."""
         held = self.held
         ids = list(map(_id, items))
         if not held.keys().isdisjoint(ids):  # our lease on it ran out and we were the next to claim it
             for number in held.keys() & ids:
                 self._lose(held[number])
-        kinds = list(map(_flow_and_codec, items))
-        if kinds.count(kinds[0]) == len(kinds):
-            self._note(ids, self._claim({kinds[0]: len(ids)})[kinds[0]])
-            held.update(zip(ids, items, strict=True))
-            return ((kinds[0][0], len(ids)),)
-        counts = Counter(kinds)
-        self._spread().update(zip(ids, map(self._claim(counts).__getitem__, kinds), strict=True))
+        rows = self._claim(lines)
+        if len(lines) == 1:
+            self._note(ids, *rows.values())
+        else:
+            self._spread().update(zip(ids, map(rows.__getitem__, map(line_of, items)), strict=True))
         held.update(zip(ids, items, strict=True))
-        return [(queue, count) for (queue, _site, _codec), count in counts.items()]
 
-    def _claim(self, counts: Mapping[tuple[str, str, str], int]) -> dict[tuple[str, str, str], int]:
-        """Count claims by queue, site and codec; the rows."""
-        users = [kind for kind in counts if kind[2] != CANARY]
-        rows = dict.fromkeys(counts, _CANARY_ROW)
-        rows.update(zip(users, self._ledger.claim((kind[:2], counts[kind]) for kind in users), strict=True))
+    def _claim(self, lines: Mapping[Line, int]) -> dict[Line, int]:
+        """Count claims; the row of each line."""
+        users = [line for line in lines if line[3] != CANARY]
+        rows = dict.fromkeys(lines, _CANARY_ROW)
+        rows.update(zip(users, self._ledger.claim((line[1:3], lines[line]) for line in users), strict=True))
         return rows
 
     def _note(self, ids: Sequence[ItemId], row: int) -> None:
@@ -209,7 +205,7 @@ class Accounts(Claims):
             if row == _CANARY_ROW:
                 return None
             batch.stage.add(row, Count.HANDLED, len(ids))
-            _add_times(batch.stage, row, reports.started, reports.ended, map(_available_at, items))
+            _add_times(batch.stage, row, reports.started, reports.ended, items)
             _count_ran(batch, items[0].queue, len(ids))
             return batch
         by_row: defaultdict[int | None, list[Report]] = defaultdict(list)
@@ -253,7 +249,7 @@ class Accounts(Claims):
         self._add_done(batch, done)
         for row, handlings in timed.items():
             items, _outcomes, started, ended = zip(*handlings, strict=True)
-            _add_times(batch.stage, row, started, ended, map(_available_at, items))
+            _add_times(batch.stage, row, started, ended, items)
             _count_ran(batch, items[0].queue, len(items))
         return batch
 
@@ -269,7 +265,7 @@ class Accounts(Claims):
             else:
                 items, _outcomes, starts, ends = zip(*handlings, strict=True)
                 batch.stage.add(row, Count.HANDLED, len(items))
-                _add_times(batch.stage, row, starts, ends, map(_available_at, items))
+                _add_times(batch.stage, row, starts, ends, items)
                 _count_ran(batch, items[0].queue, len(items))
         batch.stage.add_handled(singles)
 
@@ -278,20 +274,17 @@ def _count_ran(batch: Batch, queue: str, count: int) -> None:
     batch.ran[queue] = batch.ran.get(queue, 0) + count
 
 
-def _add_times(
-    stage: Stage, row: int, started: Sequence[int], ended: Sequence[int], available: Iterable[float]
-) -> None:
+def _add_times(stage: Stage, row: int, started: Sequence[int], ended: Sequence[int], items: Sequence[Item]) -> None:
     """Run times, and the times from when items could be claimed until their handlers began, by the host's clock."""
     runs = list(map(sub, ended, started))
     stage.add_durations(row, Count.RUN, runs, sum(runs))
     to_epoch = time.time_ns() - time.monotonic_ns()
-    available = tuple(available)
-    starts, ats = sorted(started), sorted(available)  # as they mostly are, so it is quick
+    starts, ats = sorted(started), sorted(map(_available_at, items))  # as they mostly are, so it is quick
     shortest, longest = to_epoch + starts[0] - ats[-1] * 1e9, to_epoch + starts[-1] - ats[0] * 1e9
     if shortest >= 0 and stage.add_alike(row, Count.WAIT, len(starts), shortest, longest):
         stage.add(row, Count.WAIT_NS, len(starts) * to_epoch + sum(starts) - int(sum(ats) * 1e9))
         return
-    waits = [to_epoch + start - at * 1e9 for start, at in zip(started, available, strict=True)]
+    waits = [to_epoch + start - item.available_at * 1e9 for start, item in zip(started, items, strict=True)]
     if shortest < 0:  # the store's clock may be ahead of ours
         waits = [max(0.0, wait) for wait in waits]
     stage.add_durations(row, Count.WAIT, waits, int(sum(waits)))

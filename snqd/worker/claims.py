@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from snqd.items import Item, ItemId, QueueName
+    from snqd.items import Item, ItemId, Line
     from snqd.worker.accounts import Batch, Reports, Settled
 
 _id = itemgetter(0)
-_queue = itemgetter(3)
 
 
 class Claims:
@@ -28,14 +27,13 @@ class Claims:
         self._lost: set[tuple[ItemId, int]] = set()
         """Claims that were lost and will be reported of: item and token."""
 
-    def claimed(self, items: Sequence[Item]) -> Iterable[tuple[QueueName, int]]:
-        """Hold what was claimed; how many of each queue, where a queue may come several times."""
+    def claimed(self, items: Sequence[Item], lines: Mapping[Line, int]) -> None:  # noqa: ARG002  (`Accounts` needs it)
+        """Hold what was claimed. `lines`: how many items of each line (see `lines_of`)."""
         held = self.held
         ids = list(map(_id, items))
         if not held.keys().isdisjoint(ids):  # our lease on it ran out and we were the next to claim it
             self._lost.update((number, held[number].token) for number in held.keys() & ids)
         held.update(zip(ids, items, strict=True))
-        return Counter(map(_queue, items)).items()
 
     def acked(self, item: Item) -> None:
         """A handler's own transaction has acked the item. Call in the main thread, before it is reported."""

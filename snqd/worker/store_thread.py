@@ -27,7 +27,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError, StoreUnavailable
-from snqd.items import users
+from snqd.items import CANARY, lines_of
 from snqd.stores.base import Exchanged, Released, Retried
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemLeaseLost, StoreBack, StoreLost
@@ -37,10 +37,10 @@ from snqd.worker.patience import LOOK_SECONDS, Patience
 from snqd.worker.requests import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from snqd.items import Item, QueueName
+    from snqd.items import Item, Line, QueueName
     from snqd.stores.base import Lane, Outcome, Store
     from snqd.worker.accounts import Report
     from snqd.worker.care import Care
@@ -286,7 +286,8 @@ class StoreThread(threading.Thread):
                 raise
         else:
             exchanged = self._store.exchange((), lanes)
-        self._take(exchanged.claimed)
+        if exchanged.claimed:
+            self._take(exchanged.claimed, exchanged.lines or lines_of(exchanged.claimed))
         self._empty.clear()
         if lanes:
             found = len(exchanged.claimed) + exchanged.aside
@@ -326,16 +327,14 @@ class StoreThread(threading.Thread):
         if is_given_back:
             self._parts.bell.ring()
 
-    def _take(self, claimed: list[Item]) -> None:
-        if not claimed:
-            return
-        lane_of = self._lane_of
+    def _take(self, claimed: list[Item], lines: Mapping[Line, int]) -> None:
+        self._accounts.claimed(claimed, lines)
         lanes = set()
-        for queue, count in self._accounts.claimed(claimed):
-            lane = lane_of[queue]
+        for (_priority, queue, _site, _codec), count in lines.items():
+            lane = self._lane_of[queue]
             lane.claimed += count
             lanes.add(lane)
-        self._parts.view.add(Word.CLAIMED, users(claimed))
+        self._parts.view.add(Word.CLAIMED, sum(count for line, count in lines.items() if line[3] != CANARY))
         for lane in lanes:
             lane.pace.claimed()
         self._enough_outcomes = max(1, max(lane.pace.capacity for lane in self._lanes) // 2)

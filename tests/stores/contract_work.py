@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqd.items import QueueName, SiteName, canary_item
+from snqd.items import Item, QueueName, SiteName, canary_item, lines_of
 from snqd.stores.base import (
     ERROR_LIMIT,
     HISTORY_LIMIT,
@@ -188,6 +188,20 @@ class ClaimContract:
         queues = [item.queue for item in claimed]
         assert queues.count("one") == 2  # type: ignore[arg-type]  # names compare as strings
         assert len(claimed) == 8
+
+    def test_who_counts_the_lines_of_a_claim_counts_what_it_gives(self, open_store: OpenStore) -> None:
+        """Full claims, those that get the rest, and those in turns with what is not known yet."""
+        store, other = open_store("one"), open_store("two")
+        many = [new(site=f"s{n % 5}", frame=b"%d" % n, priority=n % 2) for n in range(60)]
+        store.enqueue_many([*many, new("notes", site="s1"), new("notes", codec="raw")])
+        other.enqueue([new(site=f"late{n}") for n in range(9)])
+        held: list[Item] = []
+        for limit in (20, 20, 7, 3, 60):
+            exchanged = store.exchange([Done(item) for item in held], [lane("mail", "notes", limit=limit)])
+            held = exchanged.claimed
+
+            assert held
+            assert exchanged.lines in (None, lines_of(held))
 
     def test_a_lane_without_a_limit_or_queue_gives_nothing(self, store: Store) -> None:
         store.enqueue([new()])

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from snqd.items import Item, ItemId, QueueName, SiteName
+from snqd.items import Item, ItemId, QueueName, SiteName, lines_of
 from snqd.stores.turns import AGED_CLAIM, Alone, Flow, Part, Turn, Turns, in_turns
 from tests.support.stores import lane
 
@@ -26,14 +26,14 @@ def nothing_aged(_lane: object, _priority: int) -> None:
 def test_claims_that_get_all_there_is_are_in_plain_order() -> None:
     turns = Turns()
     for found in (batch(), batch("a", "b", "a")):
-        turns.claimed(lane(limit=4), None, found)
+        turns.claimed(lane(limit=4), None, lines_of(found))
 
         assert turns.next(lane(limit=4), nothing_aged) is None
 
 
 def test_after_a_full_claim_there_are_turns_and_who_had_most_comes_last() -> None:
     turns = Turns()
-    turns.claimed(lane(limit=4), None, batch("b", "b", "b", "a"))
+    turns.claimed(lane(limit=4), None, lines_of(batch("b", "b", "b", "a")))
 
     how = turns.next(lane(limit=4), nothing_aged)
 
@@ -44,39 +44,39 @@ def test_after_a_full_claim_there_are_turns_and_who_had_most_comes_last() -> Non
 def test_a_flow_that_nobody_waits_beside_is_alone_until_somebody_does() -> None:
     turns = Turns()
     alone = Alone(0, Flow("mail", "a"))
-    turns.claimed(lane(limit=2), None, batch("a", "a"), has_others=False)
+    turns.claimed(lane(limit=2), None, lines_of(batch("a", "a")), has_others=False)
     assert turns.next(lane(limit=2), nothing_aged) == alone
-    turns.claimed(lane(limit=2), alone, batch("a", "a"), has_others=False)
+    turns.claimed(lane(limit=2), alone, lines_of(batch("a", "a")), has_others=False)
     assert turns.next(lane(limit=2), nothing_aged) == alone
 
-    turns.claimed(lane(limit=2), alone, batch("a", "a"), has_others=True)
+    turns.claimed(lane(limit=2), alone, lines_of(batch("a", "a")), has_others=True)
 
     assert isinstance(turns.next(lane(limit=2), nothing_aged), Turn)
 
 
 def test_a_claim_in_turns_that_found_one_flow_ends_them() -> None:
     turns = Turns()
-    turns.claimed(lane(limit=4), None, batch("a", "b", "b", "b"))
+    turns.claimed(lane(limit=4), None, lines_of(batch("a", "b", "b", "b")))
     how = turns.next(lane(limit=4), nothing_aged)
-    turns.claimed(lane(limit=4), how, batch("a", "a", "a", "a"))
+    turns.claimed(lane(limit=4), how, lines_of(batch("a", "a", "a", "a")))
 
     assert turns.next(lane(limit=4), nothing_aged) == Alone(0, Flow("mail", "a"))
 
 
 def test_one_item_at_a_time_shows_one_flow_and_proves_nothing() -> None:
     turns = Turns()
-    turns.claimed(lane(limit=1), None, batch("a"))
+    turns.claimed(lane(limit=1), None, lines_of(batch("a")))
     for site in "aba":
         how = turns.next(lane(limit=1), nothing_aged)
         assert isinstance(how, Turn)
-        turns.claimed(lane(limit=1), how, batch(site))
+        turns.claimed(lane(limit=1), how, lines_of(batch(site)))
 
         assert turns.next(lane(limit=1), nothing_aged) == Turn(0, Flow("mail", site), 1)
 
 
 def test_the_quota_halves_while_not_all_had_their_turn_and_becomes_the_share_when_they_had() -> None:
     turns = Turns()
-    turns.claimed(lane(limit=100), None, batch(*"a" * 100))
+    turns.claimed(lane(limit=100), None, lines_of(batch(*"a" * 100)))
     quotas = []
     for found in (
         "b" * 13 + "c" * 13 + "d" * 13 + "e" * 13 + "f" * 13 + "g" * 13 + "h" * 13 + "i" * 9,
@@ -85,7 +85,7 @@ def test_the_quota_halves_while_not_all_had_their_turn_and_becomes_the_share_whe
         how = turns.next(lane(limit=100), nothing_aged)
         assert isinstance(how, Turn)
         quotas.append(how.quota)
-        turns.claimed(lane(limit=100), how, batch(*found))
+        turns.claimed(lane(limit=100), how, lines_of(batch(*found)))
     how = turns.next(lane(limit=100), nothing_aged)
     assert isinstance(how, Turn)
 
@@ -138,7 +138,7 @@ def test_one_full_claim_in_eight_is_for_what_has_aged() -> None:
         is_aged = isinstance(how, Turn) and how.is_aged
         if is_aged:
             aged.append(number)
-        turns.claimed(lane(limit=2), how, batch("a", "a", priority=5 if is_aged else 0), has_others=False)
+        turns.claimed(lane(limit=2), how, lines_of(batch("a", "a", priority=5 if is_aged else 0)), has_others=False)
 
     assert Counter(asked) == {0: len(aged)}
     assert aged == [AGED_CLAIM - 1, 2 * AGED_CLAIM - 1, 3 * AGED_CLAIM - 1, 4 * AGED_CLAIM - 1]
@@ -147,10 +147,10 @@ def test_one_full_claim_in_eight_is_for_what_has_aged() -> None:
 
 def test_the_flows_that_a_claim_found_on_its_way_around_are_known_in_the_order_of_the_next_turn() -> None:
     turns, wish = Turns(), lane(limit=12)
-    turns.claimed(wish, None, batch(*"b" * 12))
+    turns.claimed(wish, None, lines_of(batch(*"b" * 12)))
     how = turns.next(wish, nothing_aged)
     assert isinstance(how, Turn)
-    turns.claimed(wish, how, batch(*"aabbccdddddd"))
+    turns.claimed(wish, how, lines_of(batch(*"aabbccdddddd")))
     how = turns.next(wish, nothing_aged)
     assert isinstance(how, Turn)
     assert how.after == Flow("mail", "d")
@@ -158,31 +158,31 @@ def test_the_flows_that_a_claim_found_on_its_way_around_are_known_in_the_order_o
     assert turns.known(wish, how) == tuple(Flow("mail", site) for site in "cbad")
     assert turns.known(wish, how._replace(is_aged=True)) == ()
 
-    turns.claimed(wish, how, batch(*"aaabbbcccddd"), has_looked=False)
+    turns.claimed(wish, how, lines_of(batch(*"aaabbbcccddd")), has_looked=False)
     assert len(turns.known(wish, how)) == 4
-    turns.claimed(wish, how._replace(quota=3), batch(*"aaabbbcccee"), has_looked=True)
+    turns.claimed(wish, how._replace(quota=3), lines_of(batch(*"aaabbbcccee")), has_looked=True)
     assert turns.known(wish, how) == (), "that claim was not full: nothing is left"
 
 
 def test_what_is_known_at_one_priority_is_not_known_at_another() -> None:
     turns, wish = Turns(), lane(limit=4)
-    turns.claimed(wish, None, batch(*"bbbb"))
+    turns.claimed(wish, None, lines_of(batch(*"bbbb")))
     how = turns.next(wish, nothing_aged)
     assert isinstance(how, Turn)
-    turns.claimed(wish, how, batch(*"aabb"))
+    turns.claimed(wish, how, lines_of(batch(*"aabb")))
     assert turns.known(wish, how)
 
-    turns.claimed(wish, turns.next(wish, nothing_aged), batch(*"aabb", priority=3))
+    turns.claimed(wish, turns.next(wish, nothing_aged), lines_of(batch(*"aabb", priority=3)))
 
     assert turns.known(wish, how) == ()
 
 
 def test_a_flow_stays_alone_when_nobody_looked() -> None:
     turns, alone = Turns(), Alone(0, Flow("mail", "a"))
-    turns.claimed(lane(limit=2), None, batch("a", "a"), has_others=False)
+    turns.claimed(lane(limit=2), None, lines_of(batch("a", "a")), has_others=False)
 
-    turns.claimed(lane(limit=2), alone, batch("a", "a"))
+    turns.claimed(lane(limit=2), alone, lines_of(batch("a", "a")))
     assert turns.next(lane(limit=2), nothing_aged) == alone
 
-    turns.claimed(lane(limit=2), alone, batch("a", "a", priority=1))
+    turns.claimed(lane(limit=2), alone, lines_of(batch("a", "a", priority=1)))
     assert isinstance(turns.next(lane(limit=2), nothing_aged), Turn)

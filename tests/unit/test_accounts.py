@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snqd.items import CANARY, Item, ItemId, QueueName, SiteName
+from snqd.items import CANARY, Item, ItemId, QueueName, SiteName, lines_of
 from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, Released, Retried
 from snqd.telemetry import ledger_layout as layout
 from snqd.telemetry.histogram import BOUNDS_NS, bucket_of, tally, total
@@ -70,6 +70,9 @@ class Desk:
         self.accounts = Accounts(self.book)
         self.reader = self.ledger.reader(1)
 
+    def claimed(self, items: list[Item]) -> None:
+        self.accounts.claimed(items, lines_of(items))
+
     def exchange(self, reports: list[Report], changed: dict[ItemId, Settled] | None = None) -> set[ItemId]:
         before = set(self.accounts.held)
         batch = self.accounts.stage(Reports(reports), with_repeats=False)
@@ -107,7 +110,7 @@ def done(item: Item, run_ns: int = MILLISECOND) -> Report:
 @pytest.mark.parametrize("kind", OUTCOMES)
 def test_each_end_of_a_claim_has_its_counter(desk: Desk, kind: str) -> None:
     item = make(1)
-    desk.accounts.claimed([item])
+    desk.claimed([item])
     now = time.monotonic_ns()
 
     assert desk.exchange([(item, OUTCOMES[kind](item), now - MILLISECOND, now)]) == {1}
@@ -118,7 +121,7 @@ def test_each_end_of_a_claim_has_its_counter(desk: Desk, kind: str) -> None:
 @pytest.mark.parametrize("count", [1, 2, 300])
 def test_run_and_wait_times_are_those_of_the_handlers(desk: Desk, count: int) -> None:
     items = [make(number) for number in range(count)]
-    desk.accounts.claimed(items)
+    desk.claimed(items)
 
     desk.exchange([done(item, 5 * MILLISECOND) for item in items])
 
@@ -152,7 +155,7 @@ def test_waits_that_are_counted_at_once_are_those_that_are_counted_one_by_one(
     waits = [
         max(0.0, to_epoch + report[2] - item.available_at * 1e9) for item, report in zip(items, reports, strict=True)
     ]
-    desk.accounts.claimed(items)
+    desk.claimed(items)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("snqd.worker.accounts.time", clock)
@@ -168,7 +171,7 @@ def test_waits_that_are_counted_at_once_are_those_that_are_counted_one_by_one(
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_store_whose_clock_is_ahead_makes_no_negative_wait(desk: Desk, count: int) -> None:
     items = [make(number)._replace(available_at=time.time() + 1000.0) for number in range(count)]
-    desk.accounts.claimed(items)
+    desk.claimed(items)
 
     desk.exchange([done(item) for item in items])
 
@@ -178,7 +181,7 @@ def test_a_store_whose_clock_is_ahead_makes_no_negative_wait(desk: Desk, count: 
 
 def test_nothing_is_counted_before_the_commit_and_an_exchange_may_be_repeated(desk: Desk) -> None:
     items = [make(number) for number in range(3)]
-    desk.accounts.claimed(items)
+    desk.claimed(items)
     reports = [done(item) for item in items]
 
     desk.accounts.stage(Reports(reports), with_repeats=False)
@@ -190,7 +193,7 @@ def test_nothing_is_counted_before_the_commit_and_an_exchange_may_be_repeated(de
 
 def test_what_the_store_says_of_a_claim_counts(desk: Desk) -> None:
     items = [make(number) for number in range(3)]
-    desk.accounts.claimed(items)
+    desk.claimed(items)
     changed = {items[1].id: Settled.LOST}
 
     desk.exchange([done(item) for item in items], changed)
@@ -200,7 +203,7 @@ def test_what_the_store_says_of_a_claim_counts(desk: Desk) -> None:
 
 def test_a_failure_that_a_transaction_had_acked_after_all_is_handled(desk: Desk) -> None:
     item = make(1)
-    desk.accounts.claimed([item])
+    desk.claimed([item])
     now = time.monotonic_ns()
 
     desk.exchange([(item, Retried(item, 1.0, "unavailable", "trace"), now - 5, now)], {item.id: Settled.HANDLED})
@@ -210,7 +213,7 @@ def test_a_failure_that_a_transaction_had_acked_after_all_is_handled(desk: Desk)
 
 def test_a_claim_that_is_reported_again_does_not_end_again(desk: Desk) -> None:
     item = make(1)
-    desk.accounts.claimed([item])
+    desk.claimed([item])
     reports = [(item, Released(item), 0, 0), done(item)]
 
     batch = desk.accounts.stage(Reports(reports), with_repeats=True)
@@ -222,8 +225,8 @@ def test_a_claim_that_is_reported_again_does_not_end_again(desk: Desk) -> None:
 
 def test_a_claim_that_was_lost_and_claimed_again_ends_twice(desk: Desk) -> None:
     first, second = make(1, token=1), make(1, token=2)
-    desk.accounts.claimed([first])
-    desk.accounts.claimed([second])
+    desk.claimed([first])
+    desk.claimed([second])
 
     assert desk.exchange([done(first)]) == set(), "the late report says nothing about the new claim"
     assert desk.exchange([done(second)]) == {1}
@@ -233,7 +236,7 @@ def test_a_claim_that_was_lost_and_claimed_again_ends_twice(desk: Desk) -> None:
 
 def test_canaries_are_in_the_table_and_in_no_counter(desk: Desk) -> None:
     canary, user, odd = make(1, codec=CANARY), make(2), make(3, codec=CANARY)._replace(frame=b"what?")
-    assert sorted(desk.accounts.claimed([canary, user, odd])) == [("mail", 1), ("mail", 2)]
+    desk.claimed([canary, user, odd])
     reports: list[Report] = [(canary, Done(canary), 0, 0), done(user)]
     before = time.time()
 
@@ -254,11 +257,11 @@ def test_canaries_are_in_the_table_and_in_no_counter(desk: Desk) -> None:
 
 def test_a_canary_that_is_given_back_has_not_returned(desk: Desk) -> None:
     canary = make(1, codec=CANARY)
-    desk.accounts.claimed([canary])
+    desk.claimed([canary])
 
     desk.exchange([(canary, Released(canary), 0, 0)])
-    desk.accounts.claimed([canary])
-    desk.accounts.claimed([canary._replace(token=2)])
+    desk.claimed([canary])
+    desk.claimed([canary._replace(token=2)])
 
     assert desk.reader.canaries() == {}
     assert desk.rows() == {}
@@ -266,7 +269,7 @@ def test_a_canary_that_is_given_back_has_not_returned(desk: Desk) -> None:
 
 def test_handlings_are_known_by_queue(desk: Desk) -> None:
     items = [make(1), make(2, site="b"), make(3, queue="push"), make(4)]
-    desk.accounts.claimed(items)
+    desk.claimed(items)
 
     desk.exchange([done(item) for item in items[:3]] + [(items[3], Released(items[3]), 0, 0)])
 
@@ -283,7 +286,7 @@ def test_sums_are_right_although_the_ledger_is_full(sites: list[int], at_once: i
         items = [make(number, site=str(site)) for number, site in enumerate(sites)]
         for at in range(0, len(items), at_once):
             batch = items[at : at + at_once]
-            desk.accounts.claimed(batch)
+            desk.claimed(batch)
             desk.exchange([done(item, item.id * MILLISECOND) for item in batch])
 
         rows = desk.rows().values()
@@ -310,7 +313,7 @@ def test_every_claim_ends_once_whatever_the_batches(
     expected: dict[tuple[str, str], Counter[str]] = {}
     items = [make(number, queue=queue, site=site) for number, (queue, site, _kind, _late) in enumerate(claims)]
     for at in range(0, len(items), claimed_at_once):
-        desk.accounts.claimed(items[at : at + claimed_at_once])
+        desk.claimed(items[at : at + claimed_at_once])
     for at in range(0, len(items), reported_at_once):
         reports: list[Report] = []
         changed: dict[ItemId, Settled] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from snqd.items import Item, ItemId, QueueName, SiteName
+from snqd.items import Item, ItemId, QueueName, SiteName, lines_of
 from snqd.stores.base import Blamed, DeadReason, Done, GivenBack, Repaired
 from snqd.telemetry.board import Running
 from snqd.telemetry.ledger import Ledger
@@ -42,7 +42,7 @@ class Dead:
         self.items = [
             Item(ItemId(number), 1, SITE, QUEUE, "json", b"{}", 0, 0, now, now, 0) for number in range(1, count + 1)
         ]
-        self.accounts.claimed(self.items)
+        self.accounts.claimed(self.items, lines_of(self.items))
 
     def announce(self, count: int) -> None:
         """It had sent these, done, to the store."""

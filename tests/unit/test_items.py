@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snqd.errors import BadItem
-from snqd.items import DECODERS, ENCODERS, decode, encode, new_item
+from snqd.items import DECODERS, ENCODERS, Item, ItemId, QueueName, SiteName, decode, encode, lines_of, new_item
 from snqd.names import check_name
 
 JSON = st.recursive(
@@ -54,6 +55,21 @@ def test_the_codecs_that_encode_are_those_that_decode_and_none_can_run_code() ->
 
 def test_what_php_serialised_stays_the_bytes_that_it_was() -> None:
     assert decode(b'O:6:"Notice":1:{s:2:"id";i:7;}', "php") == b'O:6:"Notice":1:{s:2:"id";i:7;}'
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-1, 1), st.sampled_from("qr"), st.sampled_from("ab"), st.sampled_from(["json", "raw"])),
+        max_size=6,
+    )
+)
+def test_lines_are_counted_whether_they_are_all_alike_or_not(lines: list[tuple[int, str, str, str]]) -> None:
+    items = [
+        Item(ItemId(number), 1, SiteName(site), QueueName(queue), codec, b"", 0, 0, 0.0, 0.0, priority)
+        for number, (priority, queue, site, codec) in enumerate(lines)
+    ]
+
+    assert lines_of(items) == Counter(lines)
 
 
 @pytest.mark.parametrize(

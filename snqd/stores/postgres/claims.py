@@ -6,7 +6,7 @@ import time
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from snqd.items import items_of
+from snqd.items import items_of, lines_of
 from snqd.stores.base import Exchanged
 from snqd.stores.postgres.floors import LOWEST, Floors
 from snqd.stores.postgres.texts import number_array, text_array
@@ -14,11 +14,11 @@ from snqd.stores.sql import queries
 from snqd.stores.turns import AGEING_SECONDS, Alone, Turn, Turns, in_order, in_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import psycopg
 
-    from snqd.items import Item
+    from snqd.items import Item, Line, QueueName
     from snqd.stores.base import Lane
     from snqd.stores.turns import Flow
 
@@ -70,8 +70,8 @@ class PostgresClaims:
         plan = self._plan(cursor, lane)
         if isinstance(plan.how, Alone):  # the look for others comes with the answer about what is finished
             return self._finish_and_claim(cursor, [], plan).claimed
-        rows = cursor.execute(self.query(lane, plan.how), self.wish(plan)).fetchall()
-        return self._taken(cursor, plan, items_of(rows))
+        items = items_of(cursor.execute(self.query(lane, plan.how), self.wish(plan)))
+        return self._taken(cursor, plan, items, lines_of(items))
 
     def finish_and_claim(self, cursor: Cursor, items: list[Item], lane: Lane | None) -> Exchanged:
         """The usual exchange: one statement, one commit."""
@@ -88,7 +88,9 @@ class PostgresClaims:
         number, ids, has_others = rows[0][:3]
         lost = [] if number == len(items) else [item for item in items if item.id not in set(ids or ())]
         claimed = items_of(map(_AFTER_ENDS, rows)) if rows[0][3] is not None else []
-        return Exchanged(self._taken(cursor, plan, claimed, has_others=has_others), lost)
+        lines = lines_of(claimed)
+        taken = self._taken(cursor, plan, claimed, lines, has_others=has_others)
+        return Exchanged(taken, lost, lines=lines if claimed and len(taken) == len(claimed) else None)
 
     def _plan(self, cursor: Cursor, lane: Lane) -> Plan:
         how = self.turns.next(lane, lambda lane, priority: _aged_below(cursor, lane, priority))
@@ -151,24 +153,36 @@ class PostgresClaims:
             "quotas": number_array([quota for _skipped, quota in passes]),
         }
 
-    def _taken(self, cursor: Cursor, plan: Plan, items: list[Item], *, has_others: bool | None = None) -> list[Item]:
+    def _taken(
+        self,
+        cursor: Cursor,
+        plan: Plan,
+        items: list[Item],
+        lines: Mapping[Line, int],
+        *,
+        has_others: bool | None = None,
+    ) -> list[Item]:
         """The items of one claim in the order of handling: RETURNING has none."""
         lane, how = plan.lane, plan.how
         items.sort(key=in_order)
         if not (isinstance(how, Alone) and plan.looks and items and items[-1].priority == how.priority):
             has_others = None  # nobody has looked there
-        self.turns.claimed(lane, how, items, has_others=has_others, has_looked=not plan.known)
+        self.turns.claimed(lane, how, lines, has_others=has_others, has_looked=not plan.known)
         times = {"began": plan.began, "ended": time.monotonic(), "wall": time.time()}
         if isinstance(how, Turn):
             self.floors.turned(items, was_full=plan.is_full, **times)
             if plan.known and len(items) < lane.limit:  # there may be more, of flows that are not known
                 return in_turns(items) + self.claim(cursor, lane._replace(limit=lane.limit - len(items)))
             return in_turns(items)
-        queues = dict.fromkeys(map(_QUEUE, items))
-        if len(queues) > 1:  # the queue with the first item comes first
-            places = {queue: place for place, queue in enumerate(queues)}
+        lasts: Mapping[QueueName, Item] = {}
+        if len(lines) == 1:
+            lasts = {items[-1].queue: items[-1]}
+        elif lines:
+            lasts = dict(zip(map(_QUEUE, items), items, strict=True))
+        if len(lasts) > 1:  # the queue with the first item comes first
+            places = {queue: place for place, queue in enumerate(lasts)}
             items.sort(key=lambda item: places[item.queue])
-        self.floors.claimed(items, was_full=plan.is_full, **times)
+        self.floors.claimed(lasts.values(), was_full=plan.is_full, **times)
         return items
 
 

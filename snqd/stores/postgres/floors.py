@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from snqd.stores.turns import Flow, line_of
+from snqd.stores.turns import Flow, turn_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from snqd.items import Item, QueueName
 
@@ -83,14 +83,14 @@ class Floors:
         self._of_queue.clear()
         self._of_flow.clear()
 
-    def claimed(self, items: Sequence[Item], *, was_full: bool, began: float, ended: float, wall: float) -> None:
-        """Note what a claim took, in the order of handling."""
+    def claimed(self, lasts: Iterable[Item], *, was_full: bool, began: float, ended: float, wall: float) -> None:
+        """Note how far a claim has come: the last item that it took of each queue."""
         if not self._is_crowded:
             return
         self._took(was_full, began, ended)
-        for queue, item in {item.queue: item for item in items}.items():  # the last one of each queue
-            if was_full or item.priority >= self.of(queue).priority:
-                self._of_queue[queue] = _floor_after(item, wall)
+        for item in lasts:
+            if was_full or item.priority >= self.of(item.queue).priority:
+                self._of_queue[item.queue] = _floor_after(item, wall)
 
     def turned(self, items: Sequence[Item], *, was_full: bool, began: float, ended: float, wall: float) -> None:
         """Note what a claim in turns took, in plain order."""
@@ -99,7 +99,7 @@ class Floors:
         self._took(was_full, began, ended)
         if len(self._of_flow) > _FLOWS_LIMIT:
             self._of_flow.clear()
-        for (priority, queue, site), item in dict(zip(map(line_of, items), items, strict=True)).items():
+        for (priority, queue, site), item in dict(zip(map(turn_of, items), items, strict=True)).items():
             self._of_flow[priority, Flow(queue, site)] = _floor_after(item, wall)
 
     def _took(self, was_full: bool, began: float, ended: float) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from snqd.items import DEFAULT_SITE, items_of
+from snqd.items import DEFAULT_SITE, items_of, lines_of
 from snqd.stores.base import Exchanged
 from snqd.stores.shares import BEYOND_ALL, LOOK_FLOWS, LOOK_ITEMS, Used, Waiting
 from snqd.stores.sql import queries
@@ -112,11 +112,11 @@ class _Claim:
         how = turns.next(lane, self.aged_below)
         if isinstance(how, Turn):
             items = self.in_turns(lane, how)
-            turns.claimed(lane, how, items)
+            turns.claimed(lane, how, lines_of(items))
         else:
             items = self.in_order(lane.queues, lane.limit)
             is_full = len(items) >= lane.limit
-            turns.claimed(lane, how, items, has_others=is_full and self.leaves_others(lane, items))
+            turns.claimed(lane, how, lines_of(items), has_others=is_full and self.leaves_others(lane, items))
         return items
 
     def by_shares(self, shares: Shares, lane: Lane) -> list[Item]:
