@@ -257,10 +257,13 @@ def _backlog(
     idle: int,
     step: float,
 ) -> Iterable[Figure]:
-    """What becomes of the items that wait. A paused queue may wait as long as it likes."""
+    """What becomes of the items that wait. A paused queue may wait as long as it likes; one that a limit holds back is
+    late then, but not stalled.
+    """
     ready = 0 if fact is not None and fact.paused else totals.ready
     lag = totals.lag_seconds if ready else 0.0
-    stalled = _idle_beside_ready(totals, past, ready, idle if fact is not None and fact.workers else 0, step)
+    could_take = idle if fact is not None and fact.workers and not fact.held_back else 0
+    stalled = _idle_beside_ready(totals, past, ready, could_take, step)
     unserved = _unserved(totals, past, ready, fact, step)
     if limit := rules.lag_of(queue):
         yield Figure("lag", queue, lag, limit, lag / limit, lambda: words.lag(queue, ready, lag, limit))

@@ -19,6 +19,9 @@ LEFT_SECONDS = 3.0
 """What has been ready for so long was left there, and has not just come."""
 _USED_UP = 0.9
 """The share of a rate from which on it is taken to be used up: rates are measured over a minute."""
+_WINDOW_SECONDS = 60.0
+_EXPECTED = 2.0
+"""A rate that lets so many items through in that time, and of which none came, holds nothing back."""
 
 Target = tuple[str, str]
 """Queue and site; an empty name means all."""
@@ -43,8 +46,11 @@ def in_flight_of(depths: Iterable[DepthFact]) -> Counter[Target]:
 
 def is_left(limit: LimitFact | None, lag_seconds: float, out_per_second: float, *, has_idle: bool) -> bool:
     """Whether ready items are left, so that a rate must be used up: beside a worker that has nothing to do, or while as
-    many come out as the rate of the whole queue (`limit`) allows.
+    many come out as the rate of the whole queue (`limit`) allows. Not if that lets items through and none has come out.
     """
+    expected = limit.rate * _WINDOW_SECONDS if limit is not None else 0.0
+    if expected >= _EXPECTED and not out_per_second and lag_seconds >= _WINDOW_SECONDS:
+        return False
     has_spent = limit is not None and 0 < limit.rate * _USED_UP <= out_per_second
     return lag_seconds >= LEFT_SECONDS and (has_idle or has_spent)
 

@@ -226,8 +226,9 @@ def test_items_beside_idle_workers_that_nobody_claims_are_an_alarm() -> None:
         (store(), busy(1), busy(2), queue(), depth(ready=3, lag_seconds=200.0)),
         (store(), worker(1), queue(), depth(ready=3, lag_seconds=5.0)),
         (store(), worker(1, phase="draining"), queue(), depth(ready=3, lag_seconds=200.0)),
+        (store(), worker(1), queue(held_back="site a.example is at its limit"), depth(ready=3, lag_seconds=200.0)),
     ],
-    ids=["all are busy", "others take the old items", "the worker leaves"],
+    ids=["all are busy", "others take the old items", "the worker leaves", "a limit holds it back"],
 )
 def test_it_is_not_stalled_when(facts: tuple[AnyFact, ...]) -> None:
     watch = Watch()

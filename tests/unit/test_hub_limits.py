@@ -59,8 +59,9 @@ def test_a_rate_holds_back_what_is_left_beside_an_idle_worker_or_at_full_rate(tm
     limited = book(tmp_path, depth(ready=7), mail=QueueConfig(rate_per_second=10.0))
 
     words = "queue mail is at its limit of 10/s, over all daemons"
-    assert told(limited).held_back == words
+    assert told(limited, out_per_second=5.0).held_back == words
     assert told(limited, has_idle=False, out_per_second=9.5).held_back == words
+    assert told(limited).held_back == "", "it lets 600 items through in a minute, and none has come"
     assert told(limited, has_idle=False, out_per_second=5.0).held_back == "", "the workers are too few"
     assert told(limited, lag=FRESH).held_back == "", "it has just come"
 

@@ -128,7 +128,7 @@ CASES = {
         "snqd config show queue.mail.in_flight_limit",
     ),
     "its rate is used up": Case(
-        (*SERVED, limit("mail", rate=0.1), depth(ready=7)),
+        (*SERVED, queue(out_per_second=0.1), limit("mail", rate=0.1), depth(ready=7)),
         Cause.LIMIT,
         "queue mail is at its limit of 6.0/min, over all daemons; "
         "7 items of queue mail could be claimed (the oldest for 1m30s)",
@@ -523,6 +523,18 @@ def test_a_rate_that_is_used_to_the_full_is_told_though_all_workers_are_busy() -
 
     assert why(full, "mail", now=NOON).sentence.startswith("queue mail is at its limit of 5.0/s, over all daemons")
     assert why(slow, "mail", now=NOON).cause is Cause.BUSY
+
+
+def test_a_rate_of_which_nothing_has_been_used_for_a_minute_is_not_the_reason() -> None:
+    def cause(rate: float, out: float) -> Cause:
+        view = view_of(
+            *SERVED[:-1], queue(out_per_second=out), limit("mail", rate=rate), depth(ready=9, lag_seconds=90)
+        )
+        return why(view, "mail", now=NOON).cause
+
+    assert cause(rate=0.5, out=0.5) is Cause.LIMIT
+    assert cause(rate=0.5, out=0.0) is not Cause.LIMIT
+    assert cause(rate=0.01, out=0.0) is Cause.LIMIT, "it lets an item through in 100 s"
 
 
 def test_what_has_just_come_is_not_held_back_by_a_rate() -> None:
