@@ -14,7 +14,22 @@ from snqmon.model.dead import read_letters
 from snqmon.model.details import detail_of
 from snqmon.model.thresholds import Thresholds
 from snqmon.model.world import World
-from tests.support.views import NOON, alarm, busy, canary, connection, depth, event, flow, memory, queue, store, worker
+from tests.support.views import (
+    NOON,
+    alarm,
+    busy,
+    canary,
+    connection,
+    depth,
+    event,
+    flow,
+    limit,
+    memory,
+    queue,
+    schedule,
+    store,
+    worker,
+)
 from tests.support.worlds import ToldFeed, world_of
 
 if TYPE_CHECKING:
@@ -71,6 +86,66 @@ def test_a_queue_that_is_paused_says_by_whom() -> None:
     assert text_of(detail)["Now"]["held by it"] == "3"
     assert detail.why is not None
     assert detail.why.cause is Cause.PAUSED
+
+
+def test_a_queue_tells_its_limits_and_which_of_them_is_reached() -> None:
+    limits = [limit("mail", in_flight=5, rate=2.0), limit("mail", "*", in_flight=1), limit("mail", "b.example")]
+    others = [limit("push", in_flight=9), limit(site="a.example", rate=0.1)]
+    world = world_of(
+        queue(held_back="queue mail is at its limit of 5 items in flight"), depth(ready=3), *limits, *others
+    )
+    detail = opened(world, "queues", KEY)
+    section = next(each for each in detail.sections if each.title == "Limits")
+
+    assert [(line.label, line.cell.text, line.cell.grade) for line in section.lines] == [
+        ("held back", "queue mail is at its limit of 5 items in flight", Grade.LOOK),
+        ("all sites", "5 in flight and 2.0/s", Grade.GOOD),
+        ("each site", "1 in flight", Grade.GOOD),
+        ("b.example", "none", Grade.DIM),
+    ]
+    assert "Limits" not in text_of(opened(world_of(queue(), depth()), "queues", KEY))
+
+
+def test_a_site_tells_the_limits_that_hold_for_it() -> None:
+    each, own = limit("mail", "*", in_flight=1), limit("mail", "b.example", in_flight=3)
+    whole = [limit(site="a.example", rate=0.1), limit("mail", in_flight=50), limit("push", "c.example", rate=9.0)]
+    world = world_of(queue(), depth(), depth(site="b.example"), own, each, *whole)
+
+    def of(site: str) -> dict[str, str]:
+        return text_of(opened(world, "sites", ("main@host", site)))["Limits"]
+
+    assert of("a.example") == {"all queues": "6.0/min", "mail": "1 in flight"}
+    assert of("b.example") == {"mail": "3 in flight"}
+
+
+def test_of_many_limits_the_broadest_are_told_and_the_others_counted() -> None:
+    many = [limit("mail", f"{number}.example", in_flight=1) for number in range(9)]
+    world = world_of(queue(), depth(), *many, limit("mail", rate=7.0))
+    lines = text_of(opened(world, "queues", KEY))["Limits"]
+
+    assert list(lines) == ["all sites", *(f"{number}.example" for number in range(5)), ""]
+    assert lines[""] == "and 4 more"
+
+
+def test_a_queue_tells_its_schedules_those_first_that_are_behind() -> None:
+    told = [
+        schedule("later", due=NOON + 250),
+        schedule("soon", due=NOON + 38, sites=12),
+        schedule("broken", due=NOON - 90, overdue_seconds=90.0, problem="no handler is registered for queue mail"),
+        schedule("late", due=NOON - 70, overdue_seconds=70.0),
+        schedule("over", due=0.0),
+        schedule("elsewhere", queue="push", due=NOON - 999, overdue_seconds=999.0),
+    ]
+    detail = opened(world_of(queue(), depth(), *told), "queues", KEY)
+    section = next(each for each in detail.sections if each.title == "Schedules")
+
+    assert [(line.label, line.cell.text, line.cell.grade) for line in section.lines] == [
+        ("broken", "due since 1m30s at a.example: no handler is registered for queue mail", Grade.ACT),
+        ("late", "due since 1m10s at a.example", Grade.LOOK),
+        ("soon", "due in 38s at 12 sites", Grade.GOOD),
+        ("later", "due in 4m10s at a.example", Grade.GOOD),
+        ("over", "never due at a.example", Grade.LOOK),
+    ]
 
 
 def test_a_site_says_what_it_takes() -> None:

@@ -19,6 +19,8 @@ from snqmon.model.details.base import (
     timings,
 )
 from snqmon.model.details.happened import happened, running
+from snqmon.model.details.limits import limits_of_queue
+from snqmon.model.details.schedules import schedules
 from snqmon.model.tables import QUEUES, pairs_table
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def queue_detail(world: World, row: QueueRow) -> Detail:
         grade=row.grade,
         summary=why.sentence,
         sections=some([_now(row), _rates(row), timings(row), running(row.moment, queue=row.queue), outcomes(row),
-                       peaks(row.track.courses), _canary(row), happened(world, row.daemon, queue=row.queue)]),
+                       peaks(row.track.courses), _canary(row), limits_of_queue(row.moment, row.queue),
+                       schedules(row.moment, row.queue), happened(world, row.daemon, queue=row.queue)]),
         charts=flow_charts(row),
         why=why,
         table=pairs_table(daemon=row.daemon, queue=row.queue),

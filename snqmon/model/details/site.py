@@ -20,6 +20,7 @@ from snqmon.model.details.base import (
 )
 from snqmon.model.details.connections import around, connections
 from snqmon.model.details.happened import happened, running
+from snqmon.model.details.limits import limits_of_site
 from snqmon.model.tables import SITES, pairs_table
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def site_detail(world: World, row: SiteRow) -> Detail:
                  peaks(row.track.courses)],
                 connections(row.moment, site=row.site),
             ),
+            limits_of_site(row.moment, row.site),
             happened(world, row.daemon, site=row.site),
         ]),
         charts=flow_charts(row),
