@@ -19,7 +19,7 @@ from bench.peers.snqd_app import QUEUE
 from snqd.config.schema import Config, StoreConfig
 from snqd.items import QueueName, new_item
 from snqd.stores.base import Done, Lane
-from snqd.wiring import open_store
+from snqd.wiring.stores import open_store
 
 if TYPE_CHECKING:
     from snqd.items import Item

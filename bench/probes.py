@@ -16,7 +16,7 @@ from bench.lab.processes import fine_cpu_seconds
 from bench.lab.session import Session
 from snqd.config.schema import Config, StoreConfig
 from snqd.stores.probe_pace import INTERVALS, SHARE, ProbePace
-from snqd.wiring import open_store
+from snqd.wiring.stores import open_store
 
 if TYPE_CHECKING:
     from snqd.stores.probe import Probe

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from bench.lab import processes
 from bench.lab.contestant import Snqd
 from bench.lab.session import Session
-from snqd import wiring
 from snqd.config.schema import Config, StoreConfig
 from snqd.items import new_item
+from snqd.wiring.stores import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +87,7 @@ class WithSites(Snqd):
         self._store.enqueue([new_item("site", 1, site=f"s{number}.example")])
 
     def open(self) -> None:
-        self._store = wiring.open_store(Config(store=StoreConfig(url=self.url)))
+        self._store = open_store(Config(store=StoreConfig(url=self.url)))
         self._store.connect()
 
     def close(self) -> None:

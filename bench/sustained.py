@@ -15,7 +15,7 @@ from bench.peers.snqd_app import QUEUE
 from snqd.config.schema import Config, StoreConfig
 from snqd.items import QueueName
 from snqd.stores.base import Lane, Released
-from snqd.wiring import open_store
+from snqd.wiring.stores import open_store
 
 if TYPE_CHECKING:
     from snqd.stores.base import Store

@@ -19,10 +19,10 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from snqd import wiring
 from snqd.config.schema import Config, StoreConfig
 from snqd.errors import StoreUnavailable
 from snqd.items import new_item
+from snqd.wiring.stores import engine_of, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,12 +38,12 @@ def enqueue(connection: Any, queue: str, payload: Any, **options: Any) -> ItemId
     Never commits a transaction that you began. `options`: site, codec, priority, delay_seconds, at, unique_key, as of
     `new_item`. Raises `BadItem`, and the driver's own errors.
     """
-    return wiring.engine_of(connection).enqueue(connection, [new_item(queue, payload, **options)])[0]
+    return engine_of(connection).enqueue(connection, [new_item(queue, payload, **options)])[0]
 
 
 def enqueue_many(connection: Any, items: Iterable[NewItem]) -> int:
     """Store a batch on your connection, the fastest way it has; the number stored. See `enqueue`."""
-    return wiring.engine_of(connection).enqueue_many(connection, items)
+    return engine_of(connection).enqueue_many(connection, items)
 
 
 async def enqueue_async(connection: Any, queue: str, payload: Any, **options: Any) -> ItemId | None:
@@ -71,7 +71,7 @@ class Client:
         """`store`: an address as of `store.url`, or a whole configuration (`inline://` needs handlers and sites)."""
         config = store if isinstance(store, Config) else Config(store=StoreConfig(url=store))
         self._frame_limit = config.store.frame_limit_bytes
-        self._store = wiring.open_store(config)
+        self._store = open_store(config)
         self._is_connected = False
 
     @classmethod

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snqd import __version__, wiring
+from snqd import __version__
 from snqd.config.secrets import redact_url
 from snqd.config.show import diff
 from snqd.config.site_image import read_image
@@ -41,6 +41,13 @@ from snqd.telemetry.emitter import Emitter
 from snqd.telemetry.events import WorkerCrashed
 from snqd.telemetry.exits import WorkerExit
 from snqd.telemetry.logs import LogSink, bridge_logging, choose_form
+from snqd.wiring.crew import with_single_workers
+from snqd.wiring.handlers import import_from_working_directory, preload
+from snqd.wiring.hub import make_hub_parts
+from snqd.wiring.sites import find_sites, release_parked
+from snqd.wiring.start import try_start
+from snqd.wiring.stores import sqlite_path
+from snqd.wiring.worker import make_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +68,8 @@ def run_daemon(config: Config, *, reload: Callable[[], Config], path: Path | Non
 
     `reload` reads the configuration again, `path` is its file.
     """
-    wiring.import_from_working_directory()
-    wiring.preload()
+    import_from_working_directory()
+    preload()
     identity = find_identity(config.daemon.user, config.daemon.group)
     if not detach:
         return _serve(config, reload, path, identity, None)
@@ -126,7 +133,7 @@ def _serve(
                 _beside(lambda: _update_sites(new, sites, emitter, author="reload"), new, emitter)
 
             return Reloaded(
-                config=wiring.crew(new.daemon),
+                config=with_single_workers(new.daemon),
                 run_worker=crew.worker(new),
                 janitor=crew.janitor(new),
                 hub=hub(new),
@@ -137,10 +144,10 @@ def _serve(
 
         def reload_is_done() -> None:
             close_ports()
-            _beside(lambda: wiring.release_parked(current[0]), current[0], emitter)
+            _beside(lambda: release_parked(current[0]), current[0], emitter)
 
         supervisor = Supervisor(
-            config=wiring.crew(config.daemon),
+            config=with_single_workers(config.daemon),
             board=board,
             emitter=emitter,
             run_worker=crew.worker(config),
@@ -202,7 +209,7 @@ class Makers:
         return run
 
     def _parts(self, config: Config, seat: WorkerSeat) -> Parts:
-        return wiring.make_parts(config, seat, self.bell, self._emitter_for(config), self.channels, sites=self._sites)
+        return make_parts(config, seat, self.bell, self._emitter_for(config), self.channels, sites=self._sites)
 
     def hub(
         self,
@@ -227,7 +234,7 @@ class Makers:
             if self._sink is not None:
                 self._sink.bind(worker=f"{config.daemon.name}.hub")
             return run_hub(
-                wiring.make_hub_parts(
+                make_hub_parts(
                     config,
                     seat,
                     self.channels,
@@ -275,7 +282,7 @@ def _stack_files(config: Config) -> int:
 
 def lock_store(config: Config) -> None:
     """Keep a second daemon away from a SQLite file. The descriptor stays open, here and in every child."""
-    path = wiring.sqlite_path(config)
+    path = sqlite_path(config)
     if path is not None:
         from snqd.stores.sqlite.location import lock_for_daemon
 
@@ -286,7 +293,7 @@ def preflight(config: Config, emitter: Emitter, sites: Path) -> None:
     """Try everything that a worker needs, and write the image of the sites. Raises the `SnqdError` that was met."""
 
     def look() -> None:
-        wiring.check(config)
+        try_start(config)
         _update_sites(config, sites, emitter, author=START)
 
     in_child(look)
@@ -295,7 +302,7 @@ def preflight(config: Config, emitter: Emitter, sites: Path) -> None:
 def _update_sites(config: Config, sites: Path, emitter: Emitter, *, author: str) -> None:
     update_sites(
         sites,
-        lambda before: wiring.find_sites(config, before=before),
+        lambda before: find_sites(config, before=before),
         emitter.emit,
         daemon=config.daemon.name,
         author=author,

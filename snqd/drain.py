@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snqd import __version__, wiring
+from snqd import __version__
 from snqd.config.secrets import redact_url
 from snqd.daemon import Makers, in_child, preflight
 from snqd.errors import ConfigError, StoreError
@@ -18,6 +18,9 @@ from snqd.telemetry.channels import Channels
 from snqd.telemetry.emitter import Emitter
 from snqd.telemetry.events import WorkerExited
 from snqd.telemetry.logs import LogSink, bridge_logging, choose_form
+from snqd.wiring.crew import with_single_workers
+from snqd.wiring.handlers import import_from_working_directory, preload, served_queues
+from snqd.wiring.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,12 +48,12 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
     """
     from snqd.worker.errand import Errand
 
-    if not wiring.open_store(config).shows_items:
+    if not open_store(config).shows_items:
         raise StoreError(
             "a STOMP broker does not tell when nothing is left, so that 'drain' would not know its end: use 'snqd run'"
         )
-    wiring.import_from_working_directory()
-    wiring.preload()
+    import_from_working_directory()
+    preload()
     until = time.monotonic() + max_seconds if max_seconds is not None else None
     tally = _Tally()
     sink = LogSink(choose_form(config.daemon.log_format))
@@ -72,7 +75,7 @@ def drain(config: Config, *, max_seconds: float | None = None, max_items: int | 
         makers = Makers(quiet, quiet, sink, channels, sites)
 
         def work(part: Config) -> bool:
-            daemon = wiring.crew(part.daemon)
+            daemon = with_single_workers(part.daemon)
             part = part._replace(daemon=daemon)
             supervisor = Supervisor(
                 config=daemon,
@@ -110,7 +113,7 @@ def _single_workers(config: Config) -> list[Config]:
 def _serves_anything(part: Config) -> bool:
     """Whether there is a handler or a service for its groups. Handlers are imported in a child only."""
     try:
-        in_child(lambda: wiring.served_queues(part))
+        in_child(lambda: served_queues(part))
     except ConfigError:
         return False
     return True
@@ -175,10 +178,10 @@ class _OnlyTrouble:
 
 
 def _ready(config: Config) -> int:
-    store = wiring.open_store(config)
+    store = open_store(config)
     store.connect()
     try:
-        queues = set(wiring.served_queues(config))
+        queues = set(served_queues(config))
         return sum(facts.ready for facts in store.counts() if facts.queue in queues)
     finally:
         store.close()

@@ -94,14 +94,15 @@ def diff(*, as_json: bool) -> int:
 
 def _check_parts(loaded: Loaded) -> tuple[list[str], str]:
     """What is wrong with this machine, sites and handlers, and a summary of what is right."""
-    from snqd import wiring
     from snqd.config.schedules import of_no_site
     from snqd.config.startup import startup_problems
+    from snqd.wiring.handlers import load_registry
+    from snqd.wiring.sites import find_sites
 
     problems = list(startup_problems(loaded.config))
     parts: list[str] = []
     try:
-        sites = wiring.find_sites(loaded.config)
+        sites = find_sites(loaded.config)
     except SnqdError as error:
         problems.append(str(error))
     else:
@@ -110,7 +111,7 @@ def _check_parts(loaded: Loaded) -> tuple[list[str], str]:
         problems.extend(of_no_site(loaded.config, sites))
         parts.append(plural(len(sites) - len(aside), "site"))
     try:
-        queues = wiring.load_registry(loaded.config).queues()
+        queues = load_registry(loaded.config).queues()
     except SnqdError as error:
         problems.append(str(error))
     else:

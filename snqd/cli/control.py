@@ -76,12 +76,12 @@ def ask(verb: str, arguments: dict[str, Any], target: Target) -> int:
 
 def open_desk(config: Config) -> Desk:
     """The desk of the store. Raises `StoreError` for a SQLite file that is not there: looking must not make it."""
-    from snqd import wiring
+    from snqd.wiring.stores import open_desk, sqlite_path
 
-    file = wiring.sqlite_path(config)
+    file = sqlite_path(config)
     if file is not None and not file.exists():
         raise StoreError(f"there is no store yet: no file {file}: correct --store or store.url")
-    return wiring.open_desk(config, name="ctl")
+    return open_desk(config, name="ctl")
 
 
 def _ask_all(config: Config, verb: str, arguments: dict[str, Any], seconds: float) -> list[Outcome]:

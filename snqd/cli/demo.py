@@ -193,8 +193,8 @@ def _leave(program: subprocess.Popen[bytes]) -> None:
 
 
 def _open(config: Config) -> Store:
-    from snqd import wiring
+    from snqd.wiring.stores import open_store
 
-    store = wiring.open_store(config)
+    store = open_store(config)
     store.connect()
     return store

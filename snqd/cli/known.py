@@ -68,16 +68,16 @@ def _refuse_unless_known(site: str, known: list[str]) -> None:
 
 
 def _sites(config: Config) -> list[str]:
-    from snqd import wiring
+    from snqd.wiring.sites import declared_names
 
-    return wiring.declared_names(config)
+    return declared_names(config)
 
 
 def _queues(config: Config) -> list[str]:
-    from snqd import wiring
+    from snqd.wiring.handlers import load_registry
 
     try:
-        return list(wiring.load_registry(config).queues())
+        return list(load_registry(config).queues())
     except HandlerError as error:
         raise HandlerError(f"{error} (--no-check stores items without asking the handlers)") from error
 

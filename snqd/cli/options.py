@@ -100,10 +100,10 @@ def connected(config: Config, *, is_reading: bool = False) -> Iterator[Store]:
     A missing SQLite file is made on the way, and said so: whoever is in the wrong folder should notice. A command that
     is only `is_reading` refuses instead: an empty store made by looking would look as if nothing were waiting.
     """
-    from snqd import wiring
+    from snqd.wiring.stores import open_store, sqlite_path
 
-    store = wiring.open_store(config)
-    file = wiring.sqlite_path(config)
+    store = open_store(config)
+    file = sqlite_path(config)
     is_new = file is not None and not file.exists()
     if is_new and is_reading:
         raise StoreError(f"there is no store yet: no file {file}: correct --store or store.url, or enqueue something")

@@ -39,15 +39,15 @@ def list_(*, site: str | None, as_json: bool) -> int:
 
     The same schedule of several sites is one line. Those that only another daemon declares say whose they are.
     """
-    from snqd import wiring
     from snqd.cli.schedule_rows import grouped, listed
     from snqd.config.schedules import declared_schedules, of_no_site
+    from snqd.wiring.sites import find_sites
 
     config = load().config
     with connected(config, is_reading=True) as store:
         known = store.schedules()
     now = time.time()
-    sites = wiring.find_sites(config)
+    sites = find_sites(config)
     declared = declared_schedules(config, sites.items())
     found = [each for each in listed(declared, known, now) if site in (None, each.site)]
     if as_json:
@@ -164,10 +164,10 @@ def _cron(expression: str, zone: str) -> Cron:
 
 
 def _declared(config: Config) -> dict[Key, Schedule]:
-    from snqd import wiring
     from snqd.config.schedules import declared_schedules
+    from snqd.wiring.sites import find_sites
 
-    return declared_schedules(config, wiring.find_sites(config).items())
+    return declared_schedules(config, find_sites(config).items())
 
 
 def _find(config: Config, name: str, site: str | None) -> list[Schedule]:

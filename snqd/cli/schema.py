@@ -23,10 +23,10 @@ def schema() -> None:
 @common_options
 def upgrade() -> int:
     """Apply the migrations that are missing. Safe to repeat, and safe from two hosts at once."""
-    from snqd import wiring
+    from snqd.wiring.stores import open_store
 
     config = load().config
-    applied = wiring.open_store(config).schema_upgrade()
+    applied = open_store(config).schema_upgrade()
     for name in applied:
         click.echo(name)
     narrate(f"{len(applied)} applied" if applied else "nothing to do: the tables are up to date")
@@ -40,9 +40,9 @@ def upgrade() -> int:
 @common_options
 def status(*, as_json: bool) -> int:
     """Say which migrations the store has."""
-    from snqd import wiring
+    from snqd.wiring.stores import open_store
 
-    found = wiring.open_store(load().config).schema_status()
+    found = open_store(load().config).schema_status()
     if as_json:
         print_json(found)
     else:
@@ -69,10 +69,10 @@ Examples:
 @common_options
 def sql(*, pending: bool) -> int:
     """Print the SQL of the migrations, for someone who wants to read it or run it by hand."""
-    from snqd import wiring
     from snqd.stores.sql import migrations
+    from snqd.wiring.stores import open_store
 
-    store = wiring.open_store(load().config)
+    store = open_store(load().config)
     wanted = set(store.schema_status().pending) if pending else None
     for migration in migrations(store.kind):
         if wanted is None or migration.name in wanted:
@@ -111,12 +111,12 @@ def import_statusnet(
     not carried over again, and StatusNet's rows stay where they are until you drop the table. When a row cannot be
     an item, nothing is carried over.
     """
-    from snqd import wiring
     from snqd.cli.importing import report, told_on_terminal
     from snqd.cli.known import check_site
+    from snqd.wiring.stores import statusnet_importer
 
     config = load().config
-    carry_over = wiring.statusnet_importer(config)
+    carry_over = statusnet_importer(config)
     check_site(config, site, is_checked=not no_check)
     with told_on_terminal(f"reading {table}") as on_read:
         flows = carry_over(source_url=source_url, table=table, site=site, is_dry_run=dry_run, on_read=on_read)

@@ -75,7 +75,7 @@ def status(*, as_json_: bool, watch: float | None) -> int:
 
 def _look(config: Config) -> tuple[Look, SnqdError | None]:
     """The store and the daemon; one that cannot be seen does not hide the other."""
-    from snqd import wiring
+    from snqd.config.secrets import redact_url
 
     queues: tuple[QueueFacts, ...] | None = None
     pauses: tuple[Pause, ...] = ()
@@ -91,7 +91,7 @@ def _look(config: Config) -> tuple[Look, SnqdError | None]:
                 shown = UNSEEN
     except StoreError as error:
         problem, shown = error, "see below"
-    look = Look(time.monotonic(), wiring.redact(config.store.url), queues, read_daemon(config), shown, pauses, health)
+    look = Look(time.monotonic(), redact_url(config.store.url), queues, read_daemon(config), shown, pauses, health)
     return look, problem
 
 
@@ -108,9 +108,9 @@ def _health(store: Store) -> StoreHealth | None:
 
 def _watch(config: Config, interval_seconds: float, *, is_json: bool) -> None:
     """Look again and again, until Ctrl-C. A count that takes long is made less often, not more load."""
-    from snqd import wiring
+    from snqd.config.secrets import redact_url
 
-    shown = wiring.redact(config.store.url)
+    shown = redact_url(config.store.url)
     before: Look | None = None
     counts = _Counts(config)
     is_screen = sys.stdout.isatty() and not is_json

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqd import wiring
 from snqd.config.schema import Config, StoreConfig
 from snqd.errors import ConfigError, StoreUnavailable
 from snqd.stores.desk import Answered, Asking, Seat, SiteRow
 from snqd.stores.sql import migrations
+from snqd.wiring import stores
 from tests.support.postgres import fresh_database
 from tests.support.processes import wait_until
 
@@ -33,7 +33,7 @@ def open_desk(place: Place) -> Iterator[OpenDesk]:
     made: list[Desk] = []
 
     def make() -> Desk:
-        desk = wiring.open_desk(Config(store=StoreConfig(url=place.url)), name="test")
+        desk = stores.open_desk(Config(store=StoreConfig(url=place.url)), name="test")
         made.append(desk)
         return desk
 
@@ -118,7 +118,7 @@ def test_every_change_of_the_table_of_sites_is_counted(open_desk: OpenDesk, plac
 @pytest.mark.pg
 def test_requests_and_sites_wake_who_listens(postgres_place: Place) -> None:
     config = Config(store=StoreConfig(url=postgres_place.url))
-    desk, operator = wiring.open_desk(config, name="test"), wiring.open_desk(config, name="test")
+    desk, operator = stores.open_desk(config, name="test"), stores.open_desk(config, name="test")
     try:
         (descriptor,) = desk.open_wakeups()
         for act in (
@@ -152,7 +152,7 @@ def test_a_role_that_works_on_items_was_given_the_right_to_hear_and_answer(pg_cl
         store.close()
 
         config = Config(store=StoreConfig(url=f"{database.url}&user=hearer"))
-        desk = wiring.open_desk(config, name="test")
+        desk = stores.open_desk(config, name="test")
         desk.be_seen(ONE, boot=1, version="1.0")
         number = desk.ask("update", "{}", author="ada", seconds=30)
         desk.answer(number, ONE, obeyed=True, said="done")
@@ -168,7 +168,7 @@ def test_a_role_that_works_on_items_was_given_the_right_to_hear_and_answer(pg_cl
 
 @pytest.mark.pg
 def test_a_lost_connection_is_opened_again(postgres_place: Place) -> None:
-    desk = wiring.open_desk(Config(store=StoreConfig(url=postgres_place.url)), name="of this test")
+    desk = stores.open_desk(Config(store=StoreConfig(url=postgres_place.url)), name="of this test")
     try:
         (descriptor,) = desk.open_wakeups()
         postgres_place.sql(
@@ -191,4 +191,4 @@ def test_a_lost_connection_is_opened_again(postgres_place: Place) -> None:
 
 def test_a_store_of_one_process_has_no_desk() -> None:
     with pytest.raises(ConfigError, match="it lives in one process"):
-        wiring.open_desk(Config(store=StoreConfig(url="memory://")), name="test")
+        stores.open_desk(Config(store=StoreConfig(url="memory://")), name="test")

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from snqd import wiring
 from snqd.config.schema import Config, StoreConfig
 from snqd.items import new_item
 from snqd.stores.base import ItemFilter
+from snqd.wiring.stores import open_store
 from tests.support.processes import is_gone, wait_until
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Place:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Store]:
-        store = wiring.open_store(Config(store=StoreConfig(url=self.url)))
+        store = open_store(Config(store=StoreConfig(url=self.url)))
         store.connect()
         try:
             yield store

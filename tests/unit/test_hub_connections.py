@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from snqd import wiring
 from snqd.config.schema import DaemonConfig
 from snqd.hub.connections import GONE_SECONDS, ConnectionBook
 from snqd.telemetry.events import ConnectionUp
 from snqd.telemetry.facts import ConnectionFact
 from snqd.telemetry.pipe import EventPipe
+from snqd.wiring.crew import duties_of, groups_of, with_single_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ def test_a_single_group_has_one_worker_beside_the_others(
 ) -> None:
     config = DaemonConfig(serve=serve, threads=threads)
 
-    assert max(1, wiring.crew(config).threads or 0) == workers
-    assert (wiring.groups_of(config, 1), wiring.groups_of(config, 2)) == (first, second)
-    assert wiring.duties_of(config, 1) == (first if "xmpp" in first else ())
-    assert wiring.duties_of(config, 2) == ()
+    assert max(1, with_single_workers(config).threads or 0) == workers
+    assert (groups_of(config, 1), groups_of(config, 2)) == (first, second)
+    assert duties_of(config, 1) == (first if "xmpp" in first else ())
+    assert duties_of(config, 2) == ()
