@@ -9,7 +9,7 @@ import random
 import time
 
 from snqd.items import Item, ItemId, QueueName, SiteName, lines_of
-from snqd.stores.base import Done, Retried
+from snqd.stores.outcomes import Done, Retried
 from snqd.telemetry.ledger import Ledger
 from snqd.worker.accounts import Accounts, Report, Reports
 from snqd.worker.claims import Claims

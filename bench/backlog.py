@@ -18,7 +18,7 @@ from bench.lab.session import Session
 from bench.peers.snqd_app import QUEUE
 from snqd.config.schema import Config, StoreConfig
 from snqd.items import QueueName, new_item
-from snqd.stores.base import Done, Lane
+from snqd.stores.outcomes import Done, Lane
 from snqd.wiring.stores import open_store
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from snqd.config.schema import StoreConfig
 from snqd.items import NewItem, QueueName
-from snqd.stores.base import Done, Lane
+from snqd.stores.outcomes import Done, Lane
 from snqd.stores.postgres.enqueue import enqueue_many
 from snqd.stores.postgres.floors import LOWEST
 from snqd.stores.postgres.store import PostgresStore

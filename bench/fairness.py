@@ -16,8 +16,8 @@ import psycopg
 from bench.lab.session import Session
 from snqd.config.schema import StoreConfig
 from snqd.items import NewItem, QueueName, SiteName
-from snqd.stores.base import Done, Lane
 from snqd.stores.limits import NO_LIMITS, Limit, Limits, SiteLimits
+from snqd.stores.outcomes import Done, Lane
 from snqd.stores.postgres.store import PostgresStore
 from snqd.stores.sqlite.store import SqliteStore
 from tests.support.fairness import fair_shares, jain

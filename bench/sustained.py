@@ -14,7 +14,7 @@ from bench.lab.session import Session, number, percentile
 from bench.peers.snqd_app import QUEUE
 from snqd.config.schema import Config, StoreConfig
 from snqd.items import QueueName
-from snqd.stores.base import Lane, Released
+from snqd.stores.outcomes import Lane, Released
 from snqd.wiring.stores import open_store
 
 if TYPE_CHECKING:

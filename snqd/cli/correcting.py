@@ -24,8 +24,9 @@ from snqd.stores.corrections import OF_DEAD, STEP_ITEMS, Kind, filter_text
 
 if TYPE_CHECKING:
     from snqd.config.schema import Config
-    from snqd.stores.base import ItemFilter, Store
+    from snqd.stores.base import Store
     from snqd.stores.corrections import Correction, Place
+    from snqd.stores.records import ItemFilter
 
 ASK_ABOVE = 1000
 """Retried or replayed items, above which a person is asked; what is deleted is always asked about."""

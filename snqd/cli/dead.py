@@ -118,7 +118,7 @@ def search(**given: Any) -> int:
 def show(*, item: int, with_payload: bool, as_json: bool) -> int:
     """Show one dead letter: error, traceback and history."""
     from snqd.cli.records import print_record
-    from snqd.stores.base import ItemFilter
+    from snqd.stores.records import ItemFilter
 
     with connected(load().config, is_reading=True) as store:
         record = next(iter(store.find_dead(ItemFilter(ids=(item,)))), None)

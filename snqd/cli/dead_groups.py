@@ -13,8 +13,9 @@ from snqd.cli.output import clipped, duration_words, narrate_on_terminal, print_
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from snqd.stores.base import DeadGroup, ItemFilter, Store
+    from snqd.stores.base import Store
     from snqd.stores.corrections import Corrected, Kind
+    from snqd.stores.records import DeadGroup, ItemFilter
 
 GROUPS = 20
 """Groups that are listed when nothing else is asked for."""

@@ -11,7 +11,7 @@ from snqd.cli.values import moment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from snqd.stores.base import ItemFilter
+    from snqd.stores.records import ItemFilter
 
 Decorated = TypeVar("Decorated", bound="Callable[..., object]")
 
@@ -82,7 +82,7 @@ def _fingerprint(text: str) -> str:
 
 def item_filter(given: dict[str, Any], now: float, *, default_limit: int | None = None) -> ItemFilter:
     """The filter that the flags describe. `now`: the store's clock, from which durations are counted back."""
-    from snqd.stores.base import ItemFilter, ItemState
+    from snqd.stores.records import ItemFilter, ItemState
 
     limit = given["limit"] if given["limit"] is not None else default_limit
     state = given.get("state")

@@ -83,7 +83,7 @@ def search(**given: Any) -> int:
 def show(*, item: int, with_payload: bool, as_json: bool) -> int:
     """Show everything about one item, also if it is a dead letter."""
     from snqd.cli.records import print_record
-    from snqd.stores.base import ItemFilter
+    from snqd.stores.records import ItemFilter
 
     wanted = ItemFilter(ids=(item,))
     with connected(load().config, is_reading=True) as store:
@@ -102,8 +102,8 @@ def show(*, item: int, with_payload: bool, as_json: bool) -> int:
 @common_options
 def retry(**given: Any) -> int:
     """Make scheduled items ready now, instead of when their time comes."""
-    from snqd.stores.base import ItemState
     from snqd.stores.corrections import Kind
+    from snqd.stores.records import ItemState
 
     if given["state"] not in (None, ItemState.SCHEDULED):
         raise click.UsageError("only scheduled items can be made ready: leave out --state", click.get_current_context())

@@ -27,8 +27,9 @@ from snqd.items import decode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from snqd.stores.base import ItemFilter, ItemRecord, Store
+    from snqd.stores.base import Store
     from snqd.stores.corrections import Place
+    from snqd.stores.records import ItemFilter, ItemRecord
 
 LIST_LIMIT = 100
 """Rows of a list when nothing else is asked for."""

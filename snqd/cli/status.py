@@ -17,9 +17,10 @@ from snqd.errors import SnqdError, StoreError
 
 if TYPE_CHECKING:
     from snqd.config.schema import Config
-    from snqd.stores.base import QueueFacts, Store
+    from snqd.stores.base import Store
     from snqd.stores.pauses import Pause
     from snqd.stores.probe import StoreHealth
+    from snqd.stores.records import QueueFacts
 
 DEFAULT_WATCH_SECONDS = 2.0
 _COUNTING_SHARE = 0.1

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from snqd.cli.daemon_view import DaemonView, WorkerView
-    from snqd.stores.base import QueueFacts
     from snqd.stores.pauses import Pause
     from snqd.stores.probe import StoreHealth
+    from snqd.stores.records import QueueFacts
 
 _SITES_SHOWN = 10
 _QUEUE_COLUMNS = ("READY", "PAUSED", "SCHEDULED", "CLAIMED", "DEAD")

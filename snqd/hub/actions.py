@@ -11,8 +11,8 @@ from snqd.errors import SnqdError
 from snqd.hub import requests
 from snqd.hub.requests import read
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import ItemFilter, no_dead_letter
 from snqd.stores.pauses import check_target
+from snqd.stores.records import ItemFilter, no_dead_letter
 from snqd.telemetry.board import SlotState, Word
 from snqd.telemetry.events import Corrected, DeadLettersDiscarded, DeadLettersRetried, WorkerRestartAsked
 from snqd.telemetry.pauses import pause_words, target_words
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from snqd.hub.requests import OfLetters, OfWorker, Pausing, Request, Resuming
     from snqd.hub.slots import Slots
     from snqd.hub.store_hand import StoreHand
-    from snqd.stores.base import ItemRecord, Store
+    from snqd.stores.base import Store
     from snqd.stores.corrections import Place
+    from snqd.stores.records import ItemRecord
     from snqd.telemetry.daemon_view import DaemonView
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from snqd.stores.base import ItemFilter
+    from snqd.stores.records import ItemFilter
 
 STEP_ITEMS = 1000
 """Items of a step when nobody says how many."""

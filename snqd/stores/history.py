@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from snqd.stores.base import ERROR_LIMIT, HISTORY_LIMIT, TRACEBACK_LIMIT, HistoryEntry
+from snqd.stores.records import ERROR_LIMIT, HISTORY_LIMIT, TRACEBACK_LIMIT, HistoryEntry
 
 _decode = msgspec.json.Decoder(list[HistoryEntry]).decode
 _encode = msgspec.json.Encoder().encode

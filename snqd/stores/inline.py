@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from snqd.stores.base import DeadLettered, DeadReason, Lane, Released, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Lane, Released, Retried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
-    from snqd.stores.base import Outcome, Store
+    from snqd.stores.base import Store
+    from snqd.stores.outcomes import Outcome
     from snqd.stores.pauses import Pause
 
 INLINE_ATTEMPTS = 3

@@ -6,14 +6,14 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Protocol
 
 from snqd.items import CANARY
-from snqd.stores.base import GROUP_NAMES, DeadGroup
 from snqd.stores.corrections import Place
+from snqd.stores.records import GROUP_NAMES, DeadGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from snqd.items import ItemId, QueueName, SiteName
-    from snqd.stores.base import ItemFilter
+    from snqd.stores.records import ItemFilter
 
 
 class Subject(Protocol):

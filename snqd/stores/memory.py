@@ -15,31 +15,16 @@ from typing import TYPE_CHECKING, assert_never
 from snqd.errors import LeaseLost
 from snqd.items import CANARY, lines_of
 from snqd.stores import memory_pauses, memory_schedules
-from snqd.stores.base import (
-    Blamed,
-    DeadLettered,
-    DeadReason,
-    Discarded,
-    Done,
-    Duty,
-    Exchanged,
-    Expired,
-    ItemState,
-    Promoted,
-    Reclaimed,
-    Released,
-    Repaired,
-    Retried,
-    SchemaStatus,
-    expired,
-    given_back,
-)
+from snqd.stores.base import SchemaStatus
 from snqd.stores.history import error_text
 from snqd.stores.limits import NO_LIMITS
 from snqd.stores.memory_data import Data, Row, check
 from snqd.stores.memory_people import People
 from snqd.stores.memory_probe import MemoryProbe
+from snqd.stores.outcomes import DeadLettered, DeadReason, Discarded, Done, Exchanged, Released, Retried
 from snqd.stores.pauses import NO_PAUSES, Pauses, check_target
+from snqd.stores.records import ItemState
+from snqd.stores.repairs import Blamed, Duty, Expired, Promoted, Reclaimed, Repaired, expired, given_back
 from snqd.stores.shares import Shares, Used
 from snqd.stores.turns import Turn, Turns, in_order, in_turns
 
@@ -48,8 +33,9 @@ if TYPE_CHECKING:
 
     from snqd.config.schema import StoreConfig
     from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
-    from snqd.stores.base import Blame, Lane, Outcome
+    from snqd.stores.outcomes import Lane, Outcome
     from snqd.stores.pauses import Pause, PausesKept
+    from snqd.stores.repairs import Blame
     from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
 
 

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING
 from snqd.errors import BadItem
 from snqd.items import CANARY, Item, ItemId
 from snqd.stores import letters
-from snqd.stores.base import DeadReason, HistoryEntry, ItemRecord, ItemState, QueueFacts
 from snqd.stores.fingerprint import fingerprint
 from snqd.stores.history import error_text, extended, plain_text, traceback_text
 from snqd.stores.memory_ready import Ready
+from snqd.stores.records import HistoryEntry, ItemRecord, ItemState, QueueFacts
 
 if TYPE_CHECKING:
     from snqd.items import NewItem, QueueName, SiteName
-    from snqd.stores.base import ItemFilter
     from snqd.stores.corrections import Corrected
+    from snqd.stores.outcomes import DeadReason
     from snqd.stores.pauses import Pause, Pauses
+    from snqd.stores.records import ItemFilter
     from snqd.stores.schedules import ScheduleRow
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from snqd.stores.base import ItemState
 from snqd.stores.pauses import KEPT_SECONDS, Pause, Pauses, PausesKept, author_text, reason_text
+from snqd.stores.records import ItemState
 
 if TYPE_CHECKING:
     from snqd.items import QueueName, SiteName

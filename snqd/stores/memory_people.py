@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from snqd.items import CANARY
 from snqd.stores import memory_pauses
-from snqd.stores.base import DeadGroup, ItemState
 from snqd.stores.corrections import OF_DEAD, Corrected, Correction, Corrections, Kind, Place, Step, filter_text
 from snqd.stores.letters import groups, place_of
 from snqd.stores.memory_data import matches
 from snqd.stores.memory_probe import count
 from snqd.stores.pauses import NO_PAUSES, Pauses
+from snqd.stores.records import DeadGroup, ItemState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from snqd.stores.base import ItemFilter, ItemRecord, QueueFacts
     from snqd.stores.memory_data import Data, Row
+    from snqd.stores.records import ItemFilter, ItemRecord, QueueFacts
 
 
 class People(Corrections):

@@ -7,22 +7,22 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from snqd.items import CANARY
-from snqd.stores.base import ItemState
 from snqd.stores.memory_data import facts
 from snqd.stores.memory_pauses import holding, remembered
 from snqd.stores.pauses import Pauses
 from snqd.stores.probe import SCHEDULES, QueueLag, ScheduleState, SiteDepth, StoreHealth
+from snqd.stores.records import ItemState
 
 if TYPE_CHECKING:
     from snqd.items import ItemId, QueueName, SiteName
-    from snqd.stores.base import QueueFacts
     from snqd.stores.memory_data import Data, Row
     from snqd.stores.pauses import Pause
+    from snqd.stores.records import QueueFacts
     from snqd.stores.schedules import ScheduleRow
 
 
 class MemoryProbe:
-    """See `snqd.stores.base.Probe`."""
+    """See `snqd.stores.probe.Probe`."""
 
     def __init__(self, data: Data) -> None:
         self._data = data

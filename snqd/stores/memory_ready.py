@@ -12,7 +12,7 @@ from bisect import bisect_left, insort
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from snqd.stores.base import ItemState
+from snqd.stores.records import ItemState
 from snqd.stores.shares import LOOK_ITEMS, Waiting
 from snqd.stores.turns import AGEING_SECONDS, Flow, Part, Turn
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from snqd.items import Item, ItemId
-    from snqd.stores.base import Lane
     from snqd.stores.memory_data import Row
+    from snqd.stores.outcomes import Lane
     from snqd.stores.shares import Take
     from snqd.stores.turns import Alone
 

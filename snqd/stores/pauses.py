@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from snqd.items import Item
-    from snqd.stores.base import Lane, QueueFacts
+    from snqd.stores.outcomes import Lane
+    from snqd.stores.records import QueueFacts
 
 LOOK_SECONDS = 0.5
 """How old what a store knows may be while nothing is paused: a pause takes hold on every worker within that time."""

@@ -14,8 +14,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from snqd.stores.base import Lane
 from snqd.stores.limits import NO_LIMITS
+from snqd.stores.outcomes import Lane
 from snqd.stores.turns import AGED_CLAIM, AGEING_SECONDS, NOBODY, Flow
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from snqd.items import Item, Line, QueueName
-    from snqd.stores.base import Lane
+    from snqd.stores.outcomes import Lane
 
 FLOWS_A_CLAIM = 64
 """For how many flows, at least, a batch has room when there are so many."""

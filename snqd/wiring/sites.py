@@ -61,7 +61,7 @@ def release_parked(config: Config, sites: Sequence[str] = ()) -> None:
 
     Workers that do not know the site yet park them again.
     """
-    from snqd.stores.base import ItemFilter, ItemState
+    from snqd.stores.records import ItemFilter, ItemState
     from snqd.worker.tenants import SET_ASIDE, UNKNOWN_SITE
 
     names: Sequence[str | None] = sites if 0 < len(sites) <= _SITES_ONE_BY_ONE else (None,)

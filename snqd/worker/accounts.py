@@ -19,7 +19,7 @@ from operator import itemgetter, sub
 from typing import TYPE_CHECKING, cast
 
 from snqd.items import CANARY, line_of
-from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, Released, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Discarded, Done, Released, Retried
 from snqd.telemetry.ledger import Count
 from snqd.worker.claims import Claims
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from snqd.items import Item, ItemId, Line
-    from snqd.stores.base import Outcome
+    from snqd.stores.outcomes import Outcome
     from snqd.telemetry.ledger import LedgerWriter, Stage
 
 

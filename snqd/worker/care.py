@@ -13,7 +13,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from snqd.items import QueueName, SiteName
-from snqd.stores.base import Blame, DeadReason, ItemFilter, Repaired
+from snqd.stores.outcomes import DeadReason
+from snqd.stores.records import ItemFilter
+from snqd.stores.repairs import Blame, Repaired
 from snqd.telemetry.board import ENTRIES, Phase, Word
 from snqd.telemetry.events import (
     ItemCrashed,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from snqd.items import ItemId
-    from snqd.stores.base import Blamed, GivenBack
+    from snqd.stores.repairs import Blamed, GivenBack
     from snqd.telemetry.board import Running, SlotView
     from snqd.telemetry.ledger import LedgerWriter
     from snqd.telemetry.no_book import NoBook

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from snqd.handlers.base import BoundHandler
     from snqd.items import QueueName
-    from snqd.stores.base import Repaired
+    from snqd.stores.repairs import Repaired
     from snqd.telemetry.board import Running
     from snqd.telemetry.ledger import LedgerWriter
     from snqd.telemetry.no_book import NoBook

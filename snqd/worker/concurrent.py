@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from snqd.handlers.outcomes import Interrupted, TimeLimitExceeded
 from snqd.items import users
-from snqd.stores.base import Released
+from snqd.stores.outcomes import Released
 from snqd.telemetry.board import ENTRIES, Phase, Word
 from snqd.worker.execution import deadline_ns
 from snqd.worker.lanes import Mode

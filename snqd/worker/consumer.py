@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError
 from snqd.items import users
-from snqd.stores.base import Released
+from snqd.stores.outcomes import Released
 from snqd.telemetry.board import Phase, Word
 from snqd.telemetry.events import ItemsReleased
 from snqd.worker.lanes import Mode

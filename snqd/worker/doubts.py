@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snqd.stores.base import ItemFilter
+from snqd.stores.records import ItemFilter
 from snqd.worker.accounts import Settled
 
 if TYPE_CHECKING:

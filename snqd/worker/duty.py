@@ -24,7 +24,7 @@ from snqd.worker.identity import is_dead, parse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from snqd.stores.base import Duty
+    from snqd.stores.repairs import Duty
     from snqd.worker.care import Care
     from snqd.worker.parts import Parts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from snqd.stores.base import Lane
+from snqd.stores.outcomes import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from snqd.errors import BadItem, LeaseLost, StoreUnavailable
 from snqd.handlers.context import Context
 from snqd.items import CANARY, DECODERS, decode
-from snqd.stores.base import ERROR_LIMIT, DeadLettered, DeadReason, Done, Released
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done, Released
+from snqd.stores.records import ERROR_LIMIT
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemLeaseLost, SiteSetAside, UnknownSite
 from snqd.worker.accounts import Settled
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from snqd.handlers.base import BoundHandler
     from snqd.items import Item, NewItem
-    from snqd.stores.base import Outcome
+    from snqd.stores.outcomes import Outcome
     from snqd.worker.alarm import Alarm
     from snqd.worker.parts import Parts
     from snqd.worker.store_thread import StoreThread

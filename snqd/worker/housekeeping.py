@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from snqd.telemetry.events import DeadLettersExpired
 
 if TYPE_CHECKING:
-    from snqd.stores.base import Expired
+    from snqd.stores.repairs import Expired
     from snqd.worker.parts import Parts
 
 BATCH = 500

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from snqd.errors import BadItem, ConfigError
 from snqd.handlers.context import Context
 from snqd.items import decode
-from snqd.stores.base import DeadLettered, DeadReason, Done, Released
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done, Released
 from snqd.worker.tenants import UNKNOWN_SITE
 from snqd.worker.verdict import UNKNOWN_SITE_SECONDS, judge
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from snqd.handlers.base import BoundHandler
     from snqd.items import Item, ItemId, NewItem
     from snqd.registry import QueueRegistry
-    from snqd.stores.base import Outcome
+    from snqd.stores.outcomes import Outcome
     from snqd.worker.tenants import Tenants
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from snqd.stores.base import Lane
+from snqd.stores.outcomes import Lane
 from snqd.worker.pace import Pace
 
 if TYPE_CHECKING:

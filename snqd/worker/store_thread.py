@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from snqd.errors import SnqdError, StoreUnavailable
 from snqd.items import CANARY, lines_of
-from snqd.stores.base import Exchanged, Released, Retried
+from snqd.stores.outcomes import Exchanged, Released, Retried
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemLeaseLost, StoreBack, StoreLost
 from snqd.worker.accounts import Reports, Settled
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from snqd.items import Item, Line, QueueName
-    from snqd.stores.base import Lane, Outcome, Store
+    from snqd.stores.base import Store
+    from snqd.stores.outcomes import Lane, Outcome
     from snqd.worker.accounts import Report
     from snqd.worker.care import Care
     from snqd.worker.claims import Claims

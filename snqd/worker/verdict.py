@@ -7,16 +7,8 @@ import traceback
 from typing import TYPE_CHECKING
 
 from snqd.handlers.outcomes import Discard, Interrupted, Reject, Retry, TimeLimitExceeded
-from snqd.stores.base import (
-    ERROR_LIMIT,
-    TRACEBACK_LIMIT,
-    DeadLettered,
-    DeadReason,
-    Discarded,
-    Outcome,
-    Released,
-    Retried,
-)
+from snqd.stores.outcomes import DeadLettered, DeadReason, Discarded, Outcome, Released, Retried
+from snqd.stores.records import ERROR_LIMIT, TRACEBACK_LIMIT
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemDeadLettered, ItemDiscarded, ItemFailed, ItemRetried
 

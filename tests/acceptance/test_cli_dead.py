@@ -14,8 +14,9 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.items import NewItem, QueueName, SiteName
-from snqd.stores.base import DeadLettered, DeadReason, ItemFilter, Lane
 from snqd.stores.fingerprint import fingerprint
+from snqd.stores.outcomes import DeadLettered, DeadReason, Lane
+from snqd.stores.records import ItemFilter
 from snqd.stores.sqlite.store import SqliteStore
 from tests.support.processes import wait_until
 

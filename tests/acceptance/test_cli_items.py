@@ -13,7 +13,7 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.items import NewItem, QueueName, SiteName
-from snqd.stores.base import DeadLettered, DeadReason, Lane, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Lane, Retried
 from snqd.stores.sqlite.store import SqliteStore
 from snqd.telemetry.board import Board, Phase, SlotState, Word
 

@@ -110,7 +110,7 @@ def test_promise_4_failures_back_off_are_bounded_and_keep_their_history(make_dae
     assert [(entry.attempt, entry.error) for entry in dead.history] == [(n, "ValueError: no") for n in (1, 2, 3, 4)]
     assert "raise ValueError" in (dead.traceback or "")
     with place.open() as store:
-        from snqd.stores.base import ItemFilter
+        from snqd.stores.records import ItemFilter
 
         assert store.replay(ItemFilter(queue="failing")) == 1
     daemon.wait_facts("failed", 5)

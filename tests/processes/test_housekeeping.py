@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snqd.items import new_item
-from snqd.stores.base import DeadLettered, DeadReason, Lane
+from snqd.stores.outcomes import DeadLettered, DeadReason, Lane
 from snqd.worker import housekeeping
 
 if TYPE_CHECKING:

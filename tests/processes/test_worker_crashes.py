@@ -13,7 +13,7 @@ from tests.support.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from snqd.stores.base import ItemRecord
+    from snqd.stores.records import ItemRecord
     from tests.support.daemons import Daemon, Place
 
     MakeDaemon = Callable[..., Daemon]

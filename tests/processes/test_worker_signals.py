@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snqd.items import new_item
-from snqd.stores.base import ItemState
+from snqd.stores.records import ItemState
 from tests.support.processes import is_gone, is_pending, wait_until
 from tests.support.stopwatch import Stopwatch
 

@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from snqd.stores.base import Done
+from snqd.stores.outcomes import Done
 from tests.stores.contract_care import (
     ExpiryContract,
     PeopleContract,

@@ -10,18 +10,9 @@ import pytest
 
 from snqd.errors import LeaseLost
 from snqd.items import ItemId, canary_item
-from snqd.stores.base import (
-    Blame,
-    Blamed,
-    DeadLettered,
-    DeadReason,
-    Done,
-    ItemFilter,
-    ItemState,
-    Released,
-    Repaired,
-    Retried,
-)
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done, Released, Retried
+from snqd.stores.records import ItemFilter, ItemState
+from snqd.stores.repairs import Blame, Blamed, Repaired
 from tests.support.processes import SECONDS
 from tests.support.stopwatch import Stopwatch
 from tests.support.stores import OpenStore, claim, claim_one, new, waiting
@@ -31,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from snqd.items import Item, NewItem
-    from snqd.stores.base import QueueFacts, Store
+    from snqd.stores.base import Store
+    from snqd.stores.records import QueueFacts
 
 EVERYTHING = ItemFilter()
 CRASH_LIMIT = 3

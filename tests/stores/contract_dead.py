@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from snqd.items import CANARY
-from snqd.stores.base import DeadLettered, DeadReason, Done, ItemFilter, ItemState
 from snqd.stores.corrections import Correction, Kind, Place, Step
 from snqd.stores.fingerprint import fingerprint
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done
+from snqd.stores.records import ItemFilter, ItemState
 from tests.support.stores import OpenStore, claim, claim_one, frames, new, waiting
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from snqd.items import Item
-    from snqd.stores.base import ItemRecord, Store
+    from snqd.stores.base import Store
+    from snqd.stores.records import ItemRecord
 
 EVERYTHING = ItemFilter()
 REFUSED = "ConnectionRefusedError: [Errno 111] Connection refused by 10.0.0.%d"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from snqd.stores.base import Duty
+from snqd.stores.repairs import Duty
 from tests.support.racing import Racer
 
 if TYPE_CHECKING:

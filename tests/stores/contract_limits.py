@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqd.stores.base import Done, Lane, Released, Retried
 from snqd.stores.limits import Limit, Limits, SiteLimits
+from snqd.stores.outcomes import Done, Lane, Released, Retried
 from tests.stores.contract_pauses import pause
 from tests.support.stores import OpenStore, claim, claim_one, lane, new
 from tests.support.waiting import eventually

@@ -9,8 +9,10 @@ import pytest
 
 from snqd.errors import BadItem
 from snqd.items import QueueName, SiteName
-from snqd.stores.base import Blame, DeadLettered, DeadReason, Done, ItemFilter, ItemState, Lane, Released, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done, Lane, Released, Retried
 from snqd.stores.pauses import AUTHOR_LIMIT, LOOK_SECONDS, REASON_LIMIT
+from snqd.stores.records import ItemFilter, ItemState
+from snqd.stores.repairs import Blame
 from tests.stores.contract_care import settle, woken
 from tests.support.stopwatch import Stopwatch
 from tests.support.stores import OpenStore, claim, claim_one, frames, lane, new, waiting
@@ -18,7 +20,8 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from snqd.items import Item
-    from snqd.stores.base import Outcome, Store
+    from snqd.stores.base import Store
+    from snqd.stores.outcomes import Outcome
     from snqd.stores.pauses import Pause
 
 MAIL, A, B = QueueName("mail"), SiteName("a"), SiteName("b")

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from snqd.items import CANARY, ItemId, SiteName
-from snqd.stores.base import DeadLettered, DeadReason, Done, ItemFilter, Released, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done, Released, Retried
+from snqd.stores.records import ItemFilter
 from tests.support.stores import OpenStore, Recipe, claim, claim_one, lane, new, waiting
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqd.stores.base import Done
+from snqd.stores.outcomes import Done
 from snqd.stores.turns import AGED_CLAIM, AGEING_SECONDS
 from tests.stores.contract_pauses import pause, resume
 from tests.support.fairness import fair_shares, jain

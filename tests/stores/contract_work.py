@@ -9,27 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snqd.items import Item, QueueName, SiteName, canary_item, lines_of
-from snqd.stores.base import (
-    ERROR_LIMIT,
-    HISTORY_LIMIT,
-    TRACEBACK_LIMIT,
-    DeadLettered,
-    DeadReason,
-    Discarded,
-    Done,
-    Exchanged,
-    ItemFilter,
-    Lane,
-    Reclaimed,
-    Released,
-    Retried,
-)
+from snqd.stores.outcomes import DeadLettered, DeadReason, Discarded, Done, Exchanged, Lane, Released, Retried
+from snqd.stores.records import ERROR_LIMIT, HISTORY_LIMIT, TRACEBACK_LIMIT, ItemFilter
+from snqd.stores.repairs import Reclaimed
 from tests.support.stores import OpenStore, claim, claim_one, frames, lane, new, waiting
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from snqd.items import Item
-    from snqd.stores.base import Outcome, Store
+    from snqd.stores.base import Store
+    from snqd.stores.outcomes import Outcome
 
 EVERYTHING = ItemFilter()
 

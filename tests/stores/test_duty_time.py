@@ -8,8 +8,8 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.stores import memory
-from snqd.stores.base import Duty
 from snqd.stores.postgres.store import PostgresStore
+from snqd.stores.repairs import Duty
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

@@ -8,15 +8,18 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.stores import memory
-from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, ItemFilter, Released, Retried
 from snqd.stores.inline import INLINE_ATTEMPTS, InlineStore
+from snqd.stores.outcomes import DeadLettered, DeadReason, Discarded, Done, Released, Retried
+from snqd.stores.records import ItemFilter
 from tests.support.stores import new, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from snqd.items import Item
-    from snqd.stores.base import ItemRecord, Outcome, Store
+    from snqd.stores.base import Store
+    from snqd.stores.outcomes import Outcome
+    from snqd.stores.records import ItemRecord
 
 EVERYTHING = ItemFilter()
 

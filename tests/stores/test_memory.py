@@ -11,7 +11,7 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.stores import memory
-from snqd.stores.base import Done
+from snqd.stores.outcomes import Done
 from tests.stores.contract import StoreContract
 from tests.support.stores import OpenStore, Recipe, claim, lane, new, waiting
 

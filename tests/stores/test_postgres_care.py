@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from snqd.stores.base import DeadLettered, DeadReason, Done
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done
 from tests.support.stores import Recipe, claim, claim_one, new
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from snqd.stores.base import DeadLettered, DeadReason, ItemFilter
 from snqd.stores.corrections import Correction, Kind
 from snqd.stores.fingerprint import fingerprint
+from snqd.stores.outcomes import DeadLettered, DeadReason
 from snqd.stores.postgres import dead, filters
+from snqd.stores.records import ItemFilter
 from tests.stores.test_postgres_plans import explain
 from tests.support.stores import claim, new
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from snqd.stores.base import Done
+from snqd.stores.outcomes import Done
 from snqd.stores.postgres import pins
 from snqd.stores.postgres.pins import NO_PIN, QUERY_LIMIT, Pin, Pins, redacted
 from tests.support.postgres import fresh_database, make_template, running_cluster

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqd.stores.base import Done
 from snqd.stores.limits import NO_LIMITS, Limit, Limits
+from snqd.stores.outcomes import Done
 from snqd.stores.shares import FORGET_CLAIMS
 from tests.support.stores import claim, lane, new
 

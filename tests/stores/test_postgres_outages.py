@@ -13,7 +13,7 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.errors import BadItem, SchemaMismatch, StoreError, StoreUnavailable
-from snqd.stores.base import DeadLettered, DeadReason, Done, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done, Retried
 from snqd.stores.postgres import open_postgres
 from snqd.stores.postgres.connection import redacted
 from snqd.stores.postgres.store import PostgresStore

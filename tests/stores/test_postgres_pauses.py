@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from snqd.items import QueueName, SiteName
-from snqd.stores.base import Done, ItemFilter
+from snqd.stores.outcomes import Done
 from snqd.stores.pauses import LOOK_SECONDS
 from snqd.stores.postgres import floors
 from snqd.stores.postgres import pauses as subject
+from snqd.stores.records import ItemFilter
 from snqd.stores.sql import migrations
 from tests.support.postgres import fresh_database
 from tests.support.stores import claim, claim_one, lane, new

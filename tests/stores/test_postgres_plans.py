@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from snqd.items import Item, ItemId, QueueName, SiteName
-from snqd.stores.base import Done, Released
+from snqd.stores.outcomes import Done, Released
 from snqd.stores.postgres import floors
 from snqd.stores.postgres.claims import Plan
 from snqd.stores.postgres.floors import LOWEST, Floor, Floors

@@ -10,7 +10,7 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.errors import StoreUnavailable
-from snqd.stores.base import Done, Retried
+from snqd.stores.outcomes import Done, Retried
 from snqd.stores.postgres.store import PostgresStore
 from tests.support.pgbouncer import Pooler, running_pooler
 from tests.support.stores import claim, frames, lane, new

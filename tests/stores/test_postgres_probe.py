@@ -11,8 +11,8 @@ import pytest
 from snqd.config.schema import StoreConfig
 from snqd.errors import StoreUnavailable
 from snqd.items import ItemId
-from snqd.stores.base import Done, Released
 from snqd.stores.estimate import EDGE_ROWS, Place
+from snqd.stores.outcomes import Done, Released
 from snqd.stores.postgres import floors
 from snqd.stores.postgres import heads as heads_module
 from snqd.stores.postgres import probe as subject

@@ -8,7 +8,7 @@ import pytest
 from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
 from snqd.items import SiteName
-from snqd.stores.base import Done, Released
+from snqd.stores.outcomes import Done, Released
 from snqd.stores.postgres import floors
 from snqd.stores.postgres.claims import _FINISH_AND, LOOK_CLAIMS, Plan
 from snqd.stores.sql import queries

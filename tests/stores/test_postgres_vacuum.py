@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqd.stores.base import Done
+from snqd.stores.outcomes import Done
 from snqd.stores.postgres.vacuum import VacuumPace
 from tests.support.postgres import wait_for
 from tests.support.stores import claim, new, waiting

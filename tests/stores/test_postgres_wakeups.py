@@ -13,10 +13,11 @@ import psycopg
 import pytest
 
 from snqd.errors import StoreUnavailable
-from snqd.stores.base import DeadLettered, DeadReason, ItemFilter, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Retried
 from snqd.stores.postgres import listen
 from snqd.stores.postgres.enqueue import enqueue, enqueue_many
 from snqd.stores.postgres.listen import CHANNEL, LINGER_SECONDS, WAKE_DEBOUNCE_SECONDS
+from snqd.stores.records import ItemFilter
 from tests.support.postgres import wait_for
 from tests.support.stores import claim, claim_one, new
 

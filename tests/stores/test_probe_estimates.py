@@ -9,7 +9,7 @@ import pytest
 
 from snqd.items import CANARY
 from snqd.stores import census
-from snqd.stores.base import DeadLettered, DeadReason, Done
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done
 from tests.support.stores import OpenStore, Recipe, claim, new
 
 if TYPE_CHECKING:

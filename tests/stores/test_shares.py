@@ -19,8 +19,8 @@ from tests.support.stores import lane
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from snqd.stores.base import Lane
     from snqd.stores.limits import Target
+    from snqd.stores.outcomes import Lane
 
 PLENTY = LOOK_ITEMS
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snqd.stores import corrections
-from snqd.stores.base import DeadReason, Done, ItemFilter
+from snqd.stores.outcomes import DeadReason, Done
+from snqd.stores.records import ItemFilter
 from snqd.stores.sqlite import care
 from tests.support.stores import OpenStore, Recipe, claim, claim_one, new, waiting
 from tests.support.waiting import eventually

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from snqd.stores.base import DeadLettered, DeadReason, ItemFilter
 from snqd.stores.fingerprint import fingerprint
+from snqd.stores.outcomes import DeadLettered, DeadReason
+from snqd.stores.records import ItemFilter
 from snqd.stores.sqlite import dead, filters
 from tests.support.stores import Recipe, claim, new
 

@@ -16,7 +16,8 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.errors import BadItem, ConfigError, DaemonRunning, SchemaMismatch, StoreError, StoreUnavailable
-from snqd.stores.base import Done, Exchanged, ItemFilter, Retried
+from snqd.stores.outcomes import Done, Exchanged, Retried
+from snqd.stores.records import ItemFilter
 from snqd.stores.sql import migrations
 from snqd.stores.sqlite import enqueue
 from snqd.stores.sqlite.location import lock_for_daemon, path_from_url

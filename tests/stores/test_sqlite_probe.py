@@ -15,7 +15,7 @@ import pytest
 from snqd.config.schema import StoreConfig
 from snqd.errors import StoreUnavailable
 from snqd.items import ItemId
-from snqd.stores.base import Done
+from snqd.stores.outcomes import Done
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import probe as subject
 from snqd.stores.sqlite.store import SqliteStore

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snqd.config.schema import StoreConfig
-from snqd.stores.base import Done
+from snqd.stores.outcomes import Done
 from snqd.stores.sql import migrations, queries
 from snqd.stores.sqlite.store import SqliteStore
 from snqd.stores.turns import Turn

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snqd.stores.base import Done, Released
+from snqd.stores.outcomes import Done, Released
 from snqd.stores.sqlite.watch import Timer
 from tests.stores.contract_care import settle, woken
 from tests.support.stopwatch import Stopwatch

@@ -9,7 +9,9 @@ import pytest
 
 from snqd.errors import StoreUnavailable
 from snqd.items import ItemId
-from snqd.stores.base import Blame, Blamed, DeadReason, Done, ItemFilter, Released, Repaired, Retried
+from snqd.stores.outcomes import DeadReason, Done, Released, Retried
+from snqd.stores.records import ItemFilter
+from snqd.stores.repairs import Blame, Blamed, Repaired
 from snqd.stores.stomp import deliveries
 from tests.stores.test_stomp_work import EVERYTHING, SECONDS, broker, open_stomp, take, take_one, url
 from tests.support.racing import Racer

@@ -9,7 +9,8 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.errors import BadItem, ConfigError, LeaseLost, StoreError, StoreUnavailable
-from snqd.stores.base import DeadLettered, DeadReason, Done, ItemFilter, Released, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done, Released, Retried
+from snqd.stores.records import ItemFilter
 from snqd.stores.stomp.store import StompStore
 from snqd.stores.stomp.transaction import enqueue
 from tests.support.brokers import running_broker

@@ -21,7 +21,7 @@ import pytest
 
 from snqd.config.schema import Config, StoreConfig
 from snqd.items import new_item
-from snqd.stores.base import ItemFilter
+from snqd.stores.records import ItemFilter
 from snqd.wiring.stores import open_store
 from tests.support.processes import is_gone, wait_until
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from snqd.items import NewItem
-    from snqd.stores.base import ItemRecord, QueueFacts, Store
+    from snqd.stores.base import Store
+    from snqd.stores.records import ItemRecord, QueueFacts
     from tests.support.explaining import OnFailure
     from tests.support.postgres import Database
 

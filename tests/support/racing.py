@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snqd.stores.base import Done
+from snqd.stores.outcomes import Done
 from snqd.stores.schedules import Due
 from tests.support.stores import Recipe, claim, lane, new
 

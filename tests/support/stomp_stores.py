@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 from snqd.config.schema import StoreConfig
 from snqd.items import QueueName
-from snqd.stores.base import Done, ItemFilter, Lane, Released, Retried
 from snqd.stores.corrections import Kind
+from snqd.stores.outcomes import Done, Lane, Released, Retried
+from snqd.stores.records import ItemFilter
 from snqd.stores.stomp.store import StompStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from snqd.items import Item, ItemId, NewItem
-    from snqd.stores.base import Exchanged, ItemRecord, Outcome
     from snqd.stores.corrections import Correction, Place, Step
+    from snqd.stores.outcomes import Exchanged, Outcome
+    from snqd.stores.records import ItemRecord
     from snqd.stores.stomp.transaction import StompTransaction
 
 SECONDS = 30.0

@@ -11,15 +11,17 @@ import pytest
 
 from snqd.config.schema import StoreConfig
 from snqd.items import Item, NewItem, QueueName, SiteName
-from snqd.stores.base import ItemFilter, Lane
 from snqd.stores.memory import MemoryStore
+from snqd.stores.outcomes import Lane
+from snqd.stores.records import ItemFilter
 from snqd.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from snqd.stores.base import ItemRecord, Store
+    from snqd.stores.base import Store
+    from snqd.stores.records import ItemRecord
 
 LEASE_SECONDS = 60.0
 _numbers = itertools.count(1)

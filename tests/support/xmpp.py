@@ -15,8 +15,8 @@ from snqd.errors import StoreUnavailable
 from snqd.handlers.context import Site
 from snqd.handlers.service import ServiceContext
 from snqd.items import SiteName
-from snqd.stores.base import ItemFilter
 from snqd.stores.memory import MemoryStore
+from snqd.stores.records import ItemFilter
 from snqd.xmpp.accounts import read_accounts
 from snqd.xmpp.connection import XmppConnection
 from snqd.xmpp.frames import as_client, as_component, read_frame

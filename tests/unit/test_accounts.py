@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snqd.items import CANARY, Item, ItemId, QueueName, SiteName, lines_of
-from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, Released, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Discarded, Done, Released, Retried
 from snqd.telemetry import ledger_layout as layout
 from snqd.telemetry.histogram import BOUNDS_NS, bucket_of, tally, total
 from snqd.telemetry.ledger import CanaryReturn, FlowCounts, Ledger
@@ -21,7 +21,7 @@ from snqd.worker.accounts import Accounts, Reports, Settled
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from snqd.stores.base import Outcome
+    from snqd.stores.outcomes import Outcome
     from snqd.telemetry.ledger import LedgerWriter
     from snqd.worker.accounts import Report
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snqd.items import Item, ItemId, QueueName, SiteName, lines_of
-from snqd.stores.base import Done, Released
+from snqd.stores.outcomes import Done, Released
 from snqd.telemetry.ledger import Ledger
 from snqd.worker.accounts import Accounts, Report, Reports, Settled
 from snqd.worker.claims import Claims

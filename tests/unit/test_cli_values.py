@@ -17,9 +17,9 @@ from snqd.cli.values import parse_duration, parse_moment, parse_rate, parse_time
 from snqd.config.values import MemoryLimit, parse_memory_limit
 from snqd.errors import SnqdError
 from snqd.items import QueueName, SiteName
-from snqd.stores.base import QueueFacts
 from snqd.stores.corrections import Place
 from snqd.stores.probe import StoreHealth
+from snqd.stores.records import QueueFacts
 from snqd.telemetry.exits import DaemonExit
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from snqd.items import Item, ItemId, QueueName, SiteName, lines_of
-from snqd.stores.base import Blamed, DeadReason, Done, GivenBack, Repaired
+from snqd.stores.outcomes import DeadReason, Done
+from snqd.stores.repairs import Blamed, GivenBack, Repaired
 from snqd.telemetry.board import Running
 from snqd.telemetry.ledger import Ledger
 from snqd.worker.accounts import Accounts, Reports, Settled

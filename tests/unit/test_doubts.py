@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snqd.items import Item, ItemId, QueueName, SiteName
-from snqd.stores.base import DeadLettered, DeadReason, Done, Released, Retried
+from snqd.stores.outcomes import DeadLettered, DeadReason, Done, Released, Retried
 from snqd.worker.accounts import Settled
 from snqd.worker.doubts import Doubts, acked_among
 from tests.support.stores import claim, make_memory, new
 
 if TYPE_CHECKING:
-    from snqd.stores.base import Outcome
+    from snqd.stores.outcomes import Outcome
 
 ITEM, OTHER = (
     Item(ItemId(number), 1, SiteName("a"), QueueName("q"), "json", b"", 0, 0, 0.0, 0.0, 0) for number in (1, 2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from snqd.config.schema import StoreConfig
 from snqd.handlers.base import BoundHandler, HandlerOptions
 from snqd.items import QueueName
-from snqd.stores.base import Lane
+from snqd.stores.outcomes import Lane
 from snqd.worker.errand import Errand
 from snqd.worker.lanes import Mode, WorkLane, plan
 from snqd.worker.pace import Pace

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from snqd.items import Item, ItemId, QueueName, SiteName
-from snqd.stores.base import QueueFacts
 from snqd.stores.pauses import LOOK_SECONDS, NO_PAUSES, Pause, PauseLook, Pauses
+from snqd.stores.records import QueueFacts
 from tests.support.stores import lane
 
 MAIL, OTHER, A, B = QueueName("mail"), QueueName("other"), SiteName("a"), SiteName("b")

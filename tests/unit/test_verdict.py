@@ -8,17 +8,8 @@ from snqd.handlers.base import HandlerOptions
 from snqd.handlers.outcomes import Discard, Interrupted, Retry, TimeLimitExceeded
 from snqd.items import Item, ItemId, QueueName, SiteName
 from snqd.retry import Backoff
-from snqd.stores.base import (
-    ERROR_LIMIT,
-    TRACEBACK_LIMIT,
-    DeadLettered,
-    DeadReason,
-    Discarded,
-    Done,
-    Outcome,
-    Released,
-    Retried,
-)
+from snqd.stores.outcomes import DeadLettered, DeadReason, Discarded, Done, Outcome, Released, Retried
+from snqd.stores.records import ERROR_LIMIT, TRACEBACK_LIMIT
 from snqd.telemetry.board import Word
 from snqd.telemetry.events import ItemDeadLettered, ItemDiscarded, ItemFailed, ItemRetried
 from snqd.worker.verdict import event_of, judge, word_of

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from snqd.stores.base import QueueFacts
+    from snqd.stores.records import QueueFacts
     from tests.support.daemons import Daemon, Place
 
     MakeDaemon = Callable[..., Daemon]

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.items import items_of, lines_of
-from snqd.stores.base import Exchanged
+from snqd.stores.outcomes import Exchanged
 from snqd.stores.postgres.floors import LOWEST, Floors
 from snqd.stores.postgres.texts import number_array, text_array
 from snqd.stores.sql import queries
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from snqd.items import Item, Line, QueueName
-    from snqd.stores.base import Lane
+    from snqd.stores.outcomes import Lane
     from snqd.stores.turns import Flow
 
     Cursor = psycopg.Cursor[tuple[Any, ...]]

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from snqd.items import CANARY, ItemId
-from snqd.stores.base import GROUP_NAMES, DeadGroup
 from snqd.stores.corrections import KEPT_SECONDS, OF_DEAD, Corrected, Correction, Kind, Place, Step, filter_text
 from snqd.stores.fingerprint import fingerprint
 from snqd.stores.postgres import filters
 from snqd.stores.postgres.texts import storable, text_array, told
+from snqd.stores.records import GROUP_NAMES, DeadGroup
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from snqd.stores.base import ItemFilter, ItemRecord
     from snqd.stores.postgres.connection import Connection
+    from snqd.stores.records import ItemFilter, ItemRecord
 
 _ALL = queries("postgres")
 _SQL = queries("postgres_dead")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snqd.stores.base import Duty
+from snqd.stores.repairs import Duty
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:

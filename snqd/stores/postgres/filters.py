@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import HistoryEntry, ItemRecord, ItemState
 from snqd.stores.postgres.texts import number_array, storable
+from snqd.stores.records import HistoryEntry, ItemRecord, ItemState
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
-    from snqd.stores.base import ItemFilter
+    from snqd.stores.records import ItemFilter
 
 _COVERED = queries("postgres")["covered"]
 _STATE_CONDITIONS = {

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from snqd.stores.base import HISTORY_LIMIT, DeadLettered, Discarded, Done, Released, Retried
 from snqd.stores.fingerprint import fingerprint
+from snqd.stores.outcomes import DeadLettered, Discarded, Done, Released, Retried
 from snqd.stores.postgres.enqueue import enqueue_many
 from snqd.stores.postgres.texts import error_text, number_array, told, traceback_text
+from snqd.stores.records import HISTORY_LIMIT
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from snqd.items import Item
-    from snqd.stores.base import Outcome
+    from snqd.stores.outcomes import Outcome
     from snqd.stores.postgres.connection import Connection
 
 _SQL = queries("postgres")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snqd.stores.base import QueueFacts
 from snqd.stores.corrections import Corrections
 from snqd.stores.pauses import Pauses
 from snqd.stores.postgres import dead, filters, pauses
 from snqd.stores.postgres.connection import guarded
+from snqd.stores.records import QueueFacts
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from snqd.stores.base import DeadGroup, ItemFilter, ItemRecord
     from snqd.stores.corrections import Corrected, Correction, Kind, Place, Step
     from snqd.stores.postgres.connection import Connection
+    from snqd.stores.records import DeadGroup, ItemFilter, ItemRecord
 
 _SQL = queries("postgres")
 _FIND_PAGE = 500

@@ -48,7 +48,7 @@ _ROLE = " probe"
 
 
 class PostgresProbe:
-    """See `snqd.stores.base.Probe`."""
+    """See `snqd.stores.probe.Probe`."""
 
     def __init__(self, config: StoreConfig, claimant: str) -> None:
         self._url = config.url

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import HISTORY_LIMIT, Blamed, DeadReason, Repaired, given_back
 from snqd.stores.fingerprint import fingerprint
+from snqd.stores.outcomes import DeadReason
 from snqd.stores.postgres.texts import error_text, number_array, told
+from snqd.stores.records import HISTORY_LIMIT
+from snqd.stores.repairs import Blamed, Repaired, given_back
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from snqd.stores.base import Blame
     from snqd.stores.postgres.connection import Connection
+    from snqd.stores.repairs import Blame
 
 _SQL = queries("postgres")
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from snqd.items import Item
-    from snqd.stores.base import Lane
     from snqd.stores.limits import Target
+    from snqd.stores.outcomes import Lane
     from snqd.stores.pauses import Pauses
     from snqd.stores.shares import Take
 

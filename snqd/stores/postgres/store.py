@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from snqd.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.items import QueueName, SiteName
-from snqd.stores.base import Discarded, Done, Exchanged, Expired, Promoted, Reclaimed
 from snqd.stores.limits import NO_LIMITS
+from snqd.stores.outcomes import Discarded, Done, Exchanged
 from snqd.stores.pauses import NO_PAUSES, check_target
 from snqd.stores.postgres import duty, enqueue, pauses, schedules, schema
 from snqd.stores.postgres.claims import PostgresClaims
@@ -32,6 +32,7 @@ from snqd.stores.postgres.single import SingleInsert
 from snqd.stores.postgres.texts import beyond_all, number_array, text_array
 from snqd.stores.postgres.transaction import HandlerTransactions
 from snqd.stores.postgres.vacuum import Vacuum
+from snqd.stores.repairs import Expired, Promoted, Reclaimed
 from snqd.stores.sql import queries
 
 if TYPE_CHECKING:
@@ -42,9 +43,11 @@ if TYPE_CHECKING:
 
     from snqd.config.schema import StoreConfig
     from snqd.items import Item, ItemId, NewItem
-    from snqd.stores.base import Blame, Duty, Lane, Outcome, Repaired, SchemaStatus
+    from snqd.stores.base import SchemaStatus
+    from snqd.stores.outcomes import Lane, Outcome
     from snqd.stores.pauses import Pause, Pauses, PausesKept
     from snqd.stores.postgres.connection import Connection
+    from snqd.stores.repairs import Blame, Duty, Repaired
     from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
 
 _SQL = queries("postgres")

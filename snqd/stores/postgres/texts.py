@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from snqd.stores.base import ERROR_LIMIT, TRACEBACK_LIMIT
+from snqd.stores.records import ERROR_LIMIT, TRACEBACK_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

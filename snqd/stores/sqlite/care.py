@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import Blame, Blamed, DeadReason, Expired, Promoted, Reclaimed, Repaired, expired, given_back
+from snqd.stores.outcomes import DeadReason
+from snqd.stores.repairs import Blame, Blamed, Expired, Promoted, Reclaimed, Repaired, expired, given_back
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import work
 from snqd.stores.sqlite.connection import now

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from snqd.items import DEFAULT_SITE, items_of, lines_of
-from snqd.stores.base import Exchanged
+from snqd.stores.outcomes import Exchanged
 from snqd.stores.shares import BEYOND_ALL, LOOK_FLOWS, LOOK_ITEMS, Used, Waiting
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import pauses
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from snqd.items import Item, QueueName
-    from snqd.stores.base import Lane
+    from snqd.stores.outcomes import Lane
     from snqd.stores.pauses import Pauses
     from snqd.stores.shares import Shares
     from snqd.stores.turns import Turns

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from snqd.items import CANARY
-from snqd.stores.base import GROUP_NAMES, DeadGroup
 from snqd.stores.corrections import KEPT_SECONDS, OF_DEAD, Corrected, Correction, Kind, Place, Step, filter_text
 from snqd.stores.fingerprint import fingerprint
+from snqd.stores.records import GROUP_NAMES, DeadGroup
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import filters
 from snqd.stores.sqlite.connection import now
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
 
-    from snqd.stores.base import ItemFilter, ItemRecord
+    from snqd.stores.records import ItemFilter, ItemRecord
     from snqd.stores.sqlite.connection import Connection
 
 _SQL = queries("sqlite_dead")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from snqd.errors import StoreError
-from snqd.stores.base import Duty
+from snqd.stores.repairs import Duty
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from snqd.items import ItemId, QueueName, SiteName
-from snqd.stores.base import ItemRecord, ItemState
 from snqd.stores.history import read_history
+from snqd.stores.records import ItemRecord, ItemState
 from snqd.stores.sql import queries
 from snqd.stores.sqlite.connection import now
 
 if TYPE_CHECKING:
-    from snqd.stores.base import ItemFilter
+    from snqd.stores.records import ItemFilter
 
 _COVERED = queries("sqlite")["covered"]
 _CONDITIONS = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snqd.stores.base import QueueFacts
 from snqd.stores.corrections import Corrections
 from snqd.stores.pauses import Pauses
+from snqd.stores.records import QueueFacts
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import dead, filters, pauses
 from snqd.stores.sqlite.connection import now
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterator
 
-    from snqd.stores.base import DeadGroup, ItemFilter, ItemRecord
     from snqd.stores.corrections import Corrected, Correction, Kind, Place, Step
+    from snqd.stores.records import DeadGroup, ItemFilter, ItemRecord
     from snqd.stores.sqlite.connection import Connection
 
 _SQL = queries("sqlite")

@@ -44,7 +44,7 @@ _INSTRUCTIONS = 50_000  # of SQLite's machine between two looks at the clock: so
 
 
 class SqliteProbe:
-    """See `snqd.stores.base.Probe`."""
+    """See `snqd.stores.probe.Probe`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from snqd.errors import LeaseLost, StoreUnavailable
-from snqd.stores.base import Discarded, Done, Exchanged
 from snqd.stores.limits import NO_LIMITS
+from snqd.stores.outcomes import Discarded, Done, Exchanged
 from snqd.stores.pauses import PauseLook, check_target
 from snqd.stores.shares import Shares
 from snqd.stores.sql import queries
@@ -30,18 +30,10 @@ if TYPE_CHECKING:
 
     from snqd.config.schema import StoreConfig
     from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
-    from snqd.stores.base import (
-        Blame,
-        Duty,
-        Expired,
-        Lane,
-        Outcome,
-        Promoted,
-        Reclaimed,
-        Repaired,
-        SchemaStatus,
-    )
+    from snqd.stores.base import SchemaStatus
+    from snqd.stores.outcomes import Lane, Outcome
     from snqd.stores.pauses import Pause, Pauses, PausesKept
+    from snqd.stores.repairs import Blame, Duty, Expired, Promoted, Reclaimed, Repaired
     from snqd.stores.schedules import Due, Kept, Ran, ScheduleRow, Wanted
 
 _SQL = queries("sqlite")

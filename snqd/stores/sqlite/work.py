@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, assert_never
 
 from snqd.errors import BadItem
-from snqd.stores.base import DeadLettered, DeadReason, Discarded, Done, HistoryEntry, Released, Retried
 from snqd.stores.fingerprint import fingerprint
 from snqd.stores.history import error_text, extended, read_history, traceback_text, write_history
+from snqd.stores.outcomes import DeadLettered, DeadReason, Discarded, Done, Released, Retried
+from snqd.stores.records import HistoryEntry
 from snqd.stores.sql import queries
 from snqd.stores.sqlite import enqueue
 from snqd.stores.sqlite.connection import now
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from snqd.items import Item, NewItem
-    from snqd.stores.base import Outcome
+    from snqd.stores.outcomes import Outcome
 
 _SQL = queries("sqlite")
 _ACK = _SQL["ack"]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from snqd.items import ItemId  # noqa: TC001 - msgspec reads it
-from snqd.stores.base import Blame, Blamed, DeadReason
+from snqd.stores.outcomes import DeadReason
+from snqd.stores.repairs import Blame, Blamed
 
 if TYPE_CHECKING:
     from snqd.stores.stomp.envelope import Envelope

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from snqd.items import ItemId
-    from snqd.stores.base import Lane
+    from snqd.stores.outcomes import Lane
     from snqd.stores.stomp.envelope import Envelope
     from snqd.stores.stomp.session import Session
 

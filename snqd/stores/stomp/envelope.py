@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from snqd.errors import BadItem
 from snqd.items import DEFAULT_SITE, PRIORITY_HIGHEST, PRIORITY_LOWEST, ItemId, QueueName, SiteName
 from snqd.names import check_name
-from snqd.stores.base import HistoryEntry, ItemRecord
 from snqd.stores.fingerprint import fingerprint
 from snqd.stores.history import error_text, extended, plain_text, read_history, traceback_text, write_history
+from snqd.stores.records import HistoryEntry, ItemRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

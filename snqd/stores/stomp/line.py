@@ -14,8 +14,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from snqd.errors import BadItem, LeaseLost, StoreUnavailable
-from snqd.stores.base import DeadLettered, Discarded, Done, Exchanged, Released, Retried
 from snqd.stores.history import error_text
+from snqd.stores.outcomes import DeadLettered, Discarded, Done, Exchanged, Released, Retried
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.deliveries import Deliveries, Delivery
 from snqd.stores.stomp.envelope import Envelope, envelope_of, from_message, next_id, to_headers, unreadable
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from stompman import MessageFrame
 
     from snqd.items import Item, ItemId, NewItem, QueueName
-    from snqd.stores.base import Blame, Blamed, Lane, Outcome
+    from snqd.stores.outcomes import Lane, Outcome
+    from snqd.stores.repairs import Blame, Blamed
     from snqd.stores.stomp.destinations import Routes
     from snqd.stores.stomp.location import Address
 

@@ -17,8 +17,8 @@ from snqd.stores.stomp.session import Sending
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from snqd.stores.base import DeadGroup, ItemFilter, ItemRecord, QueueFacts
     from snqd.stores.corrections import Corrected, Place
+    from snqd.stores.records import DeadGroup, ItemFilter, ItemRecord, QueueFacts
     from snqd.stores.stomp.destinations import Routes
     from snqd.stores.stomp.envelope import Envelope
     from snqd.stores.stomp.line import Line

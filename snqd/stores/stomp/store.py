@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from snqd.errors import LeaseLost, StoreError
-from snqd.stores.base import Duty, Promoted, Repaired, SchemaStatus
+from snqd.stores.base import SchemaStatus
 from snqd.stores.limits import NO_LIMITS
 from snqd.stores.pauses import PausesKept
+from snqd.stores.repairs import Duty, Promoted, Repaired
 from snqd.stores.schedules import Fate, Kept, Ran, Result
 from snqd.stores.stomp.destinations import Routes
 from snqd.stores.stomp.line import Line
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
     from snqd.config.schema import StoreConfig
     from snqd.items import Item, ItemId, NewItem, QueueName, SiteName
-    from snqd.stores.base import Blame, Exchanged, Expired, Lane, Outcome, Reclaimed
+    from snqd.stores.outcomes import Exchanged, Lane, Outcome
     from snqd.stores.pauses import Pause
+    from snqd.stores.repairs import Blame, Expired, Reclaimed
     from snqd.stores.schedules import Due, ScheduleRow, Wanted
 
 

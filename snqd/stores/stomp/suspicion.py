@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from snqd.items import ItemId
-    from snqd.stores.base import Blame, Blamed
+    from snqd.stores.repairs import Blame, Blamed
     from snqd.stores.stomp.brokers import Brokers
     from snqd.stores.stomp.deliveries import Deliveries, Delivery
     from snqd.stores.stomp.envelope import Envelope
