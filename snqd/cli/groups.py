@@ -78,5 +78,17 @@ class LazyGroup(click.Group):
     def _suggestion(self, ctx: click.Context, word: str) -> str:
         from snqd.config.values import nearest
 
+        deeper = self._deeper(ctx, word)
+        if deeper:
+            return f"; did you mean {' or '.join(filter(None, (', '.join(deeper[:-1]), deeper[-1])))}?"
         guess = nearest(word, self.list_commands(ctx))
         return f"; did you mean {guess!r}?" if guess else ""
+
+    def _deeper(self, ctx: click.Context, word: str) -> list[str]:
+        """Commands of that very name in groups of this one."""
+        groups = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        return [f"'{ctx.command_path} {name} {word}'" for name, group in groups if word in _names_in(group, ctx)]
+
+
+def _names_in(command: click.Command | None, ctx: click.Context) -> Sequence[str]:
+    return command.list_commands(ctx) if isinstance(command, click.Group) else ()

@@ -75,6 +75,12 @@ def test_a_wrong_flag_of_run_names_the_flag(snqd: Command) -> None:
     ("words", "message"),
     [
         (["statsu"], "there is no command 'statsu'; did you mean 'status'? (see 'snqd --help')"),
+        (["check"], "there is no command 'check'; did you mean 'snqd config check'? (see 'snqd --help')"),
+        (
+            ["list"],
+            "there is no command 'list'; did you mean 'snqd items list', 'snqd dead list' or 'snqd schedule list'? "
+            "(see 'snqd --help')",
+        ),
         (["items", "lst"], "there is no command 'lst'; did you mean 'list'? (see 'snqd items --help')"),
         (["status", "--jsno"], "No such option '--jsno'."),
         (["items", "show"], "Missing argument 'ID' (see 'snqd items show --help')"),
