@@ -70,15 +70,15 @@ class PostgresClaims:
         plan = self._plan(cursor, lane)
         if isinstance(plan.how, Alone):  # the look for others comes with the answer about what is finished
             return self._finish_and_claim(cursor, [], plan).claimed
-        items = items_of(cursor.execute(self.query(lane, plan.how), self.wish(plan)))
+        items = items_of(cursor.execute(self.query(lane, plan.how), self.wish(plan)).fetchall())
         return self._taken(cursor, plan, items, lines_of(items))
 
     def finish_and_claim(self, cursor: Cursor, items: list[Item], lane: Lane | None) -> Exchanged:
         """The usual exchange: one statement, one commit."""
         if lane is not None:
             return self._finish_and_claim(cursor, items, self._plan(cursor, lane))
-        found = {row[0] for row in cursor.execute(_SQL["finish"], _finished(items))}
-        return Exchanged([], [item for item in items if item.id not in found])
+        rows = cursor.execute(_SQL["finish"], _finished(items)).fetchall()
+        return Exchanged([], _missing(items, {row[0] for row in rows}))
 
     def _finish_and_claim(self, cursor: Cursor, items: list[Item], plan: Plan) -> Exchanged:
         lane = plan.lane
@@ -86,7 +86,7 @@ class PostgresClaims:
         parameters.update(expected=len(items), lane=text_array(lane.queues), beyond_all=self.beyond_all)
         rows = cursor.execute(_FINISH_AND[self.query(lane, plan.how)], parameters).fetchall()
         number, ids, has_others = rows[0][:3]
-        lost = [] if number == len(items) else [item for item in items if item.id not in set(ids or ())]
+        lost = [] if number == len(items) else _missing(items, set(ids or ()))
         claimed = items_of(map(_AFTER_ENDS, rows)) if rows[0][3] is not None else []
         lines = lines_of(claimed)
         taken = self._taken(cursor, plan, claimed, lines, has_others=has_others)
@@ -184,6 +184,10 @@ class PostgresClaims:
             items.sort(key=lambda item: places[item.queue])
         self.floors.claimed(lasts.values(), was_full=plan.is_full, **times)
         return items
+
+
+def _missing(items: list[Item], found: set[int]) -> list[Item]:
+    return [item for item in items if item.id not in found]
 
 
 def _finished(items: list[Item]) -> dict[str, Any]:

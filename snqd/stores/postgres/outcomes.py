@@ -108,4 +108,4 @@ def _tell(connection: Connection, query: str, rows: list[tuple[Item, dict[str, A
 
 
 def _ids(connection: Connection, query: str, parameters: dict[str, Any]) -> set[int]:
-    return {row[0] for row in connection.execute(_SQL[query], parameters)}
+    return {row[0] for row in connection.execute(_SQL[query], parameters).fetchall()}

@@ -224,7 +224,7 @@ class PostgresStore(People):
             return []
         ids, tokens = number_array(item.id for item in items), number_array({item.token for item in items})
         with guarded(self._where):
-            found = {row[0] for row in self._execute("renew", lease=self._lease, ids=ids, tokens=tokens)}
+            found = {row[0] for row in self._execute("renew", lease=self._lease, ids=ids, tokens=tokens).fetchall()}
         return [item for item in items if item.id not in found]
 
     def transaction(self, item: Item) -> AbstractContextManager[Connection]:
