@@ -62,6 +62,8 @@ def test_an_operator_sees_a_queue_back_up_a_worker_die_and_why_and_pauses_the_qu
     terminal.type("Escape")
     terminal.wait(lambda text: "Cause:" not in text)  # a key that follows at once would be another one, with Alt
 
+    # What the dead one held was ready for a moment, and the question keeps the number that it was asked with.
+    terminal.wait(rf"^.mail .* {WAITING - 2} ")
     terminal.type("p")
     terminal.wait(f"Pause queue mail of .*[^z]*{WAITING - 2} items wait")
     terminal.write("mailer is down")
