@@ -360,7 +360,7 @@ class QueueFact(Fact, frozen=True, tag=10):
     held_back: str = ""
     """The limit that holds back all that is ready now, of the queue or of the sites that have ready items, in words;
     empty = none does. A rate is taken to hold items back that were left for seconds, beside an idle worker or while as
-    many go out as it allows.
+    many go out as it allows; not one that lets items through and of which none has gone out for a minute.
     """
 
     @property
