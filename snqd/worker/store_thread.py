@@ -226,8 +226,10 @@ class StoreThread(threading.Thread):
         elif self._care.is_due(now):
             self._do_care(now)
         elif self._parts.errand is not None and self._is_idle():
-            self._on_errand_done()
+            # What is claimed from here on would be given back, perhaps when all others have left, too.
+            self._is_claiming = False
             self._parts = replace(self._parts, errand=None)
+            self._on_errand_done()
         else:
             self._sleep(lanes, now)
         return False

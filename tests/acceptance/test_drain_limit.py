@@ -165,6 +165,42 @@ def test_a_drain_looks_again_after_what_was_given_back_however_long_its_main_thr
     assert [fact["n"] for fact in cron.facts("ran")] == [2]
 
 
+# What lies between a worker's last look and its leaving is too short to be met otherwise, so it is held open here.
+SLOW_TO_LEAVE = """
+import threading
+from snqd.worker.worker import Worker
+
+@handler("p1")
+def p1(payload, context):
+    note("ran", context, n=payload)
+
+def slowly(worker):
+    note("nothing is left")
+    threading.Thread(target=lambda: (hold("it leaves"), leave(worker))).start()
+
+if "SLOW_TO_LEAVE" in os.environ:
+    leave, Worker._errand_done = Worker._errand_done, slowly
+"""
+
+
+def test_who_has_found_nothing_more_takes_nothing_from_those_who_look_on(make_daemon: MakeDaemon, place: Place) -> None:
+    """It would only give it back as it leaves, when perhaps nobody looks any more."""
+    cron = make_daemon(place, SLOW_TO_LEAVE, start=False, daemon={"threads": 1})
+    place.enqueue("p1", "first")
+    words = [sys.executable, "-m", "snqd", "drain", "-c", "snqd.toml"]
+    leaving = subprocess.Popen(words, cwd=cron.folder, env={**cron.environment, "SLOW_TO_LEAVE": "1"})
+    found_nothing = cron.wait_fact("nothing is left")
+
+    place.enqueue("p1", "late")
+    report = drain(cron, 10)
+    cron.open_gate("it leaves")
+
+    assert leaving.wait(20) == 0
+    assert report["handled"] == 1
+    pids = {fact["n"]: fact["pid"] for fact in cron.facts("ran")}
+    assert pids["first"] == found_nothing["pid"] != pids["late"]
+
+
 def test_who_comes_after_a_crash_handles_what_was_left_and_no_more(make_daemon: MakeDaemon, place: Place) -> None:
     cron = make_daemon(place, PLAIN, start=False, daemon={"respawn_delay_seconds": 0.01})
     place.enqueue_all([new_item("p1", n) for n in range(6)])
