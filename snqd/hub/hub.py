@@ -52,8 +52,6 @@ IDLE_SECONDS = 2.0
 SLOWEST_SECONDS = 5.0
 TOGETHER_SECONDS = 0.05
 """What is due so soon is done in the turn that is due now."""
-FRESH_SECONDS = 0.2
-"""A receiver who joins is not told what is older, if nobody else listens."""
 COST_SHARE = 50
 """A look at ten thousand busy sites is dear: the next one waits so many times as long as it took."""
 GOODBYE_SECONDS = 0.3
@@ -99,7 +97,7 @@ class Hub:
         self._control = Control(parts.socket_path, handlers)
         self._daemon_ends = False
         self._events = 0
-        self._quick_at = self._slow_at = self._gathered_at = 0.0
+        self._quick_at = self._slow_at = 0.0
         self._refresh_at = 0.0
 
     async def run(self) -> None:
@@ -110,7 +108,7 @@ class Hub:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         loop.add_reader(self._parts.lifeline_fd, self._orphaned)
         loop.add_reader(self._parts.channels.pipe.read_fd, self._take_events)
-        await self._outlets.start(self._tell_problem, self._wanted.set, self._freshen)
+        await self._outlets.start(self._tell_problem, self._wanted.set)
         await self._start_control()
         self._gatherer.start()
         self._keeper.start()
@@ -178,7 +176,7 @@ class Hub:
         is_slow_due = is_last or clock >= self._slow_at - TOGETHER_SECONDS
         is_quick_due = is_slow_due or clock >= self._quick_at
         if is_quick_due:
-            self._gather(clock)
+            self._tell(self._gatherer.quick(self._clock.get()))
         cost = (time.thread_time() - spent) * COST_SHARE
         if is_slow_due:
             self._look_closely(clock)
@@ -187,17 +185,6 @@ class Hub:
         if is_quick_due:  # after the turn, in which frames have begun
             self._quick_at = clock + max(self._outlets.frame_pause(clock), cost)
         return max(0.0, min(pause, min(self._slow_at, self._quick_at) - time.monotonic()))
-
-    def _gather(self, clock: float) -> None:
-        """What moves quickly."""
-        self._gathered_at = clock
-        self._tell(self._gatherer.quick(self._clock.get()))
-
-    def _freshen(self) -> None:
-        """A receiver is about to join, and nothing was gathered for others."""
-        clock = time.monotonic()
-        if clock >= self._gathered_at + FRESH_SECONDS:
-            self._gather(clock)
 
     def _pace(self) -> float:
         """Seconds between two close looks: fewer where something moves or somebody watches."""

@@ -47,17 +47,12 @@ class Outlets:
         self._on_problem: Callable[[str, str], None] = _ignore
         self._relay_at = 0.0
         self._wake: Callable[[], None] = _nothing
-        self._freshen: Callable[[], None] = _nothing
         self.listen = ""
         """The address at which monitors subscribe; empty = nowhere."""
 
-    async def start(
-        self, on_problem: Callable[[str, str], None], wake: Callable[[], None], freshen: Callable[[], None]
-    ) -> None:
-        """Open everything. `wake` is called when something came in that wants a turn, `freshen` before the first
-        receiver is told how things are.
-        """
-        self._wake, self._on_problem, self._freshen = wake, on_problem, freshen
+    async def start(self, on_problem: Callable[[str, str], None], wake: Callable[[], None]) -> None:
+        """Open everything. `wake` is called when something came in that wants a turn."""
+        self._wake, self._on_problem = wake, on_problem
         self._open_relay()
         self._exporters = self._parts.make_exporters()
         try:
@@ -98,8 +93,6 @@ class Outlets:
 
     def _came_in(self) -> None:
         """A monitor asks: answer now, and let the loop know when it is to go on."""
-        if not self.has_receivers:
-            self._freshen()
         self._relay_at = time.monotonic() + self._relay.tick()
         self._wake()
 
