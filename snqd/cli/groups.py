@@ -80,7 +80,9 @@ class LazyGroup(click.Group):
 
         deeper = self._deeper(ctx, word)
         if deeper:
-            return f"; did you mean {' or '.join(filter(None, (', '.join(deeper[:-1]), deeper[-1])))}?"
+            *others, last = deeper
+            first = f"{', '.join(others)} or " if others else ""
+            return f"; did you mean {first}{last}?"
         guess = nearest(word, self.list_commands(ctx))
         return f"; did you mean {guess!r}?" if guess else ""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
-from snqd.items import SiteName
+from snqd.items import SiteName, lines_of
 from snqd.stores.outcomes import Done, Released
 from snqd.stores.postgres import floors
 from snqd.stores.postgres.claims import _FINISH_AND, LOOK_CLAIMS, Plan
@@ -200,7 +200,9 @@ def worked(store: PostgresStore, claims: int, limit: int = 20) -> list[Item]:
     found: list[Item] = []
     batch: list[Item] = []
     for _ in range(claims):
-        batch = store.exchange([Done(item) for item in batch], [lane("q0", limit=limit)]).claimed
+        exchanged = store.exchange([Done(item) for item in batch], [lane("q0", limit=limit)])
+        batch = exchanged.claimed
+        assert exchanged.lines in (None, lines_of(batch))
         found += batch
     store.exchange([Done(item) for item in batch], [])
     return found
@@ -233,6 +235,19 @@ def test_among_many_dead_rows_claims_go_by_what_is_known_until_that_is_gone_and_
 
     assert found == [20] * (left // 20)
     assert worked(crowded, 1) == []
+
+
+def test_a_claim_that_goes_on_after_what_is_known_does_not_tell_the_lines_of_a_part(crowded: PostgresStore) -> None:
+    load(crowded, 250, 2)
+    worked(crowded, 4)
+    crowded.enqueue_many([new("q0", site="late") for _ in range(100)])
+    batch: list[Item] = []
+
+    for _ in range(LOOK_CLAIMS - 4):
+        exchanged = crowded.exchange([Done(item) for item in batch], [lane("q0", limit=20)])
+        batch = exchanged.claimed
+        assert len(batch) == 20
+        assert exchanged.lines in (None, lines_of(batch))
 
 
 def test_among_many_dead_rows_what_was_given_back_comes_with_the_next_look_at_everything(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from snqmon.model import formats
 from snqmon.model.cells import Cell, Grade
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from snqmon.model.columns import Key, Table
     from snqmon.model.course import Courses, Span
     from snqmon.model.rows.flow import FlowRow
+
+
+Told = TypeVar("Told")
 
 
 class Line(NamedTuple):
@@ -80,6 +83,14 @@ def column_line(table: Table[Any], key: str, row: object, label: str = "") -> Li
 
 def counted(label: str, number: int | None, definition: str = "", grade: Grade = Grade.GOOD) -> Line:
     return Line(label, Cell(formats.count(number), grade if number else Grade.DIM), definition)
+
+
+def first_lines(found: Sequence[Told], most: int, make: Callable[[Told], Line]) -> list[Line]:
+    """A line for each of the first `most`, and one that counts the others."""
+    lines = [make(each) for each in found[:most]]
+    if len(found) > most:
+        lines.append(Line("", Cell(f"and {formats.count(len(found) - most)} more")))
+    return lines
 
 
 _TIMINGS: Final = {

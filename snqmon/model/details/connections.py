@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from snqmon.model import formats
 from snqmon.model.cells import Cell, Grade
-from snqmon.model.details.base import Line, Section
+from snqmon.model.details.base import Line, Section, first_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,10 +32,7 @@ def connections(moment: Moment, *, site: str | None = None, worker: str | None =
         if (site is None or fact.site == site) and (worker is None or fact.worker == worker)
     ]
     found.sort(key=lambda fact: (fact.state == _CONNECTED, fact.name))
-    lines = [_connection_line(fact, moment) for fact in found[:_MOST]]
-    more = len(found) - _MOST
-    if more > 0:
-        lines.append(Line("", Cell(f"and {formats.count(more)} more")))
+    lines = first_lines(found, _MOST, lambda fact: _connection_line(fact, moment))
     return Section("Connections", tuple(lines), columns=0)
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from snqmon.model import formats
 from snqmon.model.cells import Cell
-from snqmon.model.details.base import Line, Section
+from snqmon.model.details.base import Line, Section, first_lines
 
 if TYPE_CHECKING:
+    from snqd.telemetry.facts import WorkerFact
     from snqmon.model.moment import Moment
     from snqmon.model.rows import EventRow
     from snqmon.model.world import World
@@ -39,12 +40,10 @@ def running(moment: Moment, *, queue: str | None = None, site: str | None = None
         if fact.running and (queue is None or fact.queue == queue) and (site is None or fact.site == site)
     ]
     found.sort(key=lambda fact: fact.item_started or moment.there)
-    lines = []
-    for fact in found[:_MOST]:
+
+    def made(fact: WorkerFact) -> Line:
         age = formats.duration(moment.age(fact.item_started))
         words = f"#{fact.item} {fact.site if queue is not None else fact.queue} for {age}"
-        lines.append(Line(fact.worker, Cell(words), "Its longest item", ("workers", (moment.key, fact.worker))))
-    more = len(found) - _MOST
-    if more > 0:
-        lines.append(Line("", Cell(f"and {more} more")))
-    return Section("Runs now", tuple(lines), columns=2)
+        return Line(fact.worker, Cell(words), "Its longest item", ("workers", (moment.key, fact.worker)))
+
+    return Section("Runs now", tuple(first_lines(found, _MOST, made)), columns=2)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from snqd.telemetry.limits import EACH
 from snqd.telemetry.words import rate_words
 from snqmon.model import formats
 from snqmon.model.cells import Cell, Grade
-from snqmon.model.details.base import Line, Section
+from snqmon.model.details.base import Line, Section, first_lines
 
 if TYPE_CHECKING:
     from snqd.telemetry.facts import LimitFact
     from snqmon.model.moment import Moment
 
 _MOST: Final = 6
+_broadest_first = attrgetter("queue", "site")  # the empty name and `*` come before letters and digits
 _DEFINITION: Final = (
     "Most items that are claimed at the same time, or begun in a second, over all daemons on the store."
 )
@@ -23,8 +25,7 @@ _DEFINITION: Final = (
 def limits_of_queue(moment: Moment, queue: str) -> Section:
     """Its own, that for each of its sites, and those of single sites."""
     found = sorted((fact for fact in moment.view.limits.values() if fact.queue == queue), key=_broadest_first)
-    lines = [Line(_of_site(fact.site) if fact.site else "all sites", _cell(fact), _DEFINITION) for fact in found]
-    lines[_MOST:] = [Line("", Cell(f"and {formats.count(len(lines) - _MOST)} more"))] if len(lines) > _MOST else []
+    lines = first_lines(found, _MOST, lambda fact: Line(_site_words(fact.site), _cell(fact), _DEFINITION))
     told = moment.view.queues.get(queue)
     if told is not None and told.held_back:
         lines.insert(
@@ -40,18 +41,14 @@ def limits_of_site(moment: Moment, site: str) -> Section:
         if fact.site == site or (fact.site == EACH and fact.queue not in by_queue):
             by_queue[fact.queue] = fact
     found = sorted(by_queue.values(), key=_broadest_first)
-    lines = [Line(formats.one_line(fact.queue) or "all queues", _cell(fact), _DEFINITION) for fact in found[:_MOST]]
-    if len(found) > _MOST:
-        lines.append(Line("", Cell(f"and {formats.count(len(found) - _MOST)} more")))
+    lines = first_lines(
+        found, _MOST, lambda fact: Line(formats.one_line(fact.queue) or "all queues", _cell(fact), _DEFINITION)
+    )
     return Section("Limits", tuple(lines), columns=0)
 
 
-def _broadest_first(fact: LimitFact) -> tuple[bool, bool, bool, str, str]:
-    return (fact.queue != "", fact.site != "", fact.site != EACH, fact.queue, fact.site)
-
-
-def _of_site(site: str) -> str:
-    return "each site" if site == EACH else formats.one_line(site)
+def _site_words(site: str) -> str:
+    return {"": "all sites", EACH: "each site"}.get(site) or formats.one_line(site)
 
 
 def _cell(fact: LimitFact) -> Cell:

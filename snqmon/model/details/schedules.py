@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from snqd.telemetry.words import plural
 from snqmon.model import formats
 from snqmon.model.cells import Cell, Grade
-from snqmon.model.details.base import Line, Section
+from snqmon.model.details.base import Line, Section, first_lines
 
 if TYPE_CHECKING:
     from snqd.telemetry.facts import ScheduleFact
@@ -22,11 +22,8 @@ _DEFINITION: Final = "The first due time on which no daemon has acted, at the si
 def schedules(moment: Moment, queue: str) -> Section:
     """Those that are behind first, then the one that is due next."""
     found = [fact for fact in moment.view.schedules.values() if fact.queue == queue]
-    found.sort(key=lambda fact: (-fact.overdue_seconds, not fact.due, fact.due, fact.name))
-    lines = [_line(fact, moment) for fact in found[:_MOST]]
-    if len(found) > _MOST:
-        lines.append(Line("", Cell(f"and {formats.count(len(found) - _MOST)} more")))
-    return Section("Schedules", tuple(lines), columns=0)
+    found.sort(key=lambda fact: (not fact.due, fact.due, fact.name))
+    return Section("Schedules", tuple(first_lines(found, _MOST, lambda fact: _line(fact, moment))), columns=0)
 
 
 def _line(fact: ScheduleFact, moment: Moment) -> Line:
